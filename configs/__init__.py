@@ -1,0 +1,1 @@
+"""Shipped policies, taxonomies, run files and illustrative lists, as package data."""

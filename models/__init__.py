@@ -1,0 +1,1 @@
+"""The nouns of Winnow and the pure functions over them. Nothing here knows Beam."""

@@ -1,0 +1,86 @@
+"""Artefacts: lists, models and indexes as folders with an ``artefact.json`` that says what they are.
+
+Format of ``artefact.json``: an object with ``kind`` (``lexicon`` …), ``format`` (integer), ``files`` (object from file name to
+SHA-256), ``licence``, ``made_with`` and ``title``. The digest of an artefact is that of kind, format and files.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.digest import digest_of, digest_of_file
+from models.errors import UsageError
+
+DESCRIPTION = "artefact.json"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A described and verified folder."""
+
+    folder: Path
+    kind: str
+    format: int
+    files: dict[str, str]
+    title: str
+    licence: str
+
+    @property
+    def digest(self) -> str:
+        """Digest of kind, format and the content of all files."""
+        return digest_of({"kind": self.kind, "format": self.format, "files": self.files})
+
+
+def read_artefact(folder: Path, kind: str) -> Artefact:
+    """Return a folder's description after comparing every file with its checksum.
+
+    Raises:
+        UsageError: if the folder, its description or a file is missing, of another kind, or not what the description says.
+    """
+    description = folder / DESCRIPTION
+    try:
+        facts = json.loads(description.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{folder}: no {kind} artefact there ({DESCRIPTION} is missing); check the path") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UsageError(f"{description}: not JSON: {error}") from None
+    try:
+        artefact = Artefact(
+            folder,
+            facts["kind"],
+            facts["format"],
+            dict(facts["files"]),
+            facts.get("title", ""),
+            facts.get("licence", ""),
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{description}: {error!r} is missing or of the wrong type") from None
+    if artefact.kind != kind:
+        raise UsageError(f"{description}: kind is {artefact.kind!r}, expected {kind!r}")
+    for name, expected in artefact.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise UsageError(f"{path}: missing, though {DESCRIPTION} lists it")
+        if digest_of_file(path) != expected:
+            raise UsageError(
+                f"{path}: content is not what {DESCRIPTION} says; describe it anew: winnow artefact {folder}"
+            )
+    return artefact
+
+
+def describe(
+    folder: Path, *, kind: str, version: int, names: list[str], title: str, licence: str, made_with: str
+) -> Artefact:
+    """Write ``artefact.json`` for the named files of a folder, and return the artefact."""
+    files = {name: digest_of_file(folder / name) for name in sorted(names)}
+    facts = {
+        "kind": kind,
+        "format": version,
+        "title": title,
+        "licence": licence,
+        "made_with": made_with,
+        "files": files,
+    }
+    text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
+    (folder / DESCRIPTION).write_text(text, "utf-8")
+    return read_artefact(folder, kind)

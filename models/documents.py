@@ -1,0 +1,63 @@
+"""Documents: one batch of records in canonical columns, with the views that all taggers share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.view import View, safe_view
+
+
+@dataclass(frozen=True)
+class Documents:
+    """``n`` records that could be read; dead letters are not among them.
+
+    Attributes:
+        rows: int64, shape (n,): the number of each record in its split, ascending.
+        id: string array without nulls; the record's own id, or ``<shard>#<position>``.
+        text: string array without nulls; several text columns or messages are joined by a line feed.
+        source: string array without nulls.
+        url: string array, null where the record has none.
+    """
+
+    rows: npt.NDArray[np.int64]
+    id: pa.Array
+    text: pa.Array
+    source: pa.Array
+    url: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def of(cls, texts: Sequence[str], ids: Sequence[str] | None = None) -> "Documents":
+        """Return documents from plain texts, as in a notebook or a test."""
+        names = ids if ids is not None else [str(i) for i in range(len(texts))]
+        return cls(
+            np.arange(len(texts), dtype=np.int64),
+            pa.array(names, pa.string()),
+            pa.array(texts, pa.string()),
+            pa.array([""] * len(texts), pa.string()),
+            pa.nulls(len(texts), pa.string()),
+        )
+
+    @cached_property
+    def safe(self) -> View:
+        """The safe view of ``text``, made on first use."""
+        return safe_view(self.text)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Code points of each text, shape (n,)."""
+        lengths: npt.NDArray[np.int64] = pc.utf8_length(self.text).to_numpy(zero_copy_only=False).astype(np.int64)
+        return lengths
+
+    def only(self, row: int) -> "Documents":
+        """Return the documents with record number ``row`` of this batch alone."""
+        return Documents(
+            self.rows[row : row + 1], *(a.slice(row, 1) for a in (self.id, self.text, self.source, self.url))
+        )

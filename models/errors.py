@@ -1,0 +1,35 @@
+"""What can go wrong that a person must act on; everything else is a bug and raises as itself."""
+
+
+class WinnowError(Exception):
+    """A failure whose message names the place and the remedy. The command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(WinnowError):
+    """The command, the run file or an artefact cannot be used as given."""
+
+    exit_code = 2
+
+
+class ShardChangedError(WinnowError):
+    """A shard's bytes are not those that were planned or tagged."""
+
+
+class ConservationError(WinnowError):
+    """Counts of one split or source do not add up, or a stage's splits are not those of the stage before."""
+
+
+class DeadLetterLimitError(WinnowError):
+    """More records were dead than ``max_dead`` allows."""
+
+    exit_code = 3
+
+
+class StoreConflictError(WinnowError):
+    """A name that is created once exists with other content, or a pointer was moved by another run."""
+
+
+class ToolError(WinnowError):
+    """A tagger broke its contract; its findings cannot be trusted and the run must not go on."""

@@ -1,0 +1,188 @@
+"""``lexicon``: terms of operator lists, found in the safe view.
+
+A list is an artefact of kind ``lexicon`` with TSV files: ``term``, ``category`` and ``level`` by tab, a header line, ``#`` for
+comments. Terms are folded as the view folds text, so full-width, traditional, upper-case and zero-width variants of a term are
+one term. Levels state how surely the bare term means the category: ``certain`` 1.0, ``likely`` 0.8, ``possible`` 0.4.
+"""
+
+import bisect
+import csv
+import functools
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import hyperscan
+
+from models.artefact import Artefact, read_artefact
+from models.digest import digest_of
+from models.documents import Documents
+from models.errors import UsageError
+from models.findings import Finding, Findings
+from models.view import SEPARATOR, View, fold_term
+
+LEVELS = {"certain": 1.0, "likely": 0.8, "possible": 0.4}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A folded term: what it stands for and how surely."""
+
+    text: str
+    category: str
+    level: str
+    written: str
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Finds the terms of ``lists``, each the folder of a ``lexicon`` artefact."""
+
+    name: ClassVar[str] = "lexicon"
+    version: ClassVar[int] = 1
+
+    lists: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the lists' contents, not of where they lie."""
+        return digest_of({"tagger": self.name, "version": self.version, "lists": [a.digest for a in self._artefacts()]})
+
+    def load(self) -> None:
+        _matcher(self.lists)
+
+    def tag(self, documents: Documents) -> Findings:
+        matcher, view = _matcher(self.lists), documents.safe
+        hits: dict[int, list[tuple[int, int, Term]]] = defaultdict(list)
+        for row, start, end, term in matcher.hits(view):
+            hits[row].append((start, end, term))
+        found = []
+        for row, found_here in hits.items():
+            spans = view.spans(row, [(start, end) for start, end, _ in found_here])
+            for (start, end), (_, _, term) in zip(spans, found_here, strict=True):
+                score = LEVELS[term.level]
+                found.append(Finding(row, self.name, term.category, term.written, score, start, end, view.name))
+        return Findings.of(len(documents), found)
+
+    def _artefacts(self) -> list[Artefact]:
+        return [read_artefact(Path(folder), self.name) for folder in self.lists]
+
+
+class Matcher:
+    """A compiled set of terms."""
+
+    def __init__(self, terms: list[Term]) -> None:
+        self._terms: dict[str, list[Term]] = defaultdict(list)
+        for term in terms:
+            self._terms[term.text].append(term)
+        self._literals = sorted(self._terms)
+        self._bytes = [literal.encode() for literal in self._literals]
+        self._bounded = [(_is_word(literal[0]), _is_word(literal[-1])) for literal in self._literals]
+        self._database = hyperscan.Database() if self._literals else None
+        if self._database is not None:
+            self._database.compile(
+                expressions=self._bytes,
+                ids=list(range(len(self._bytes))),
+                elements=len(self._bytes),
+                flags=[0] * len(self._bytes),
+                literal=True,
+            )
+            self._scratch = hyperscan.Scratch(self._database)
+
+    def hits(self, view: View) -> list[tuple[int, int, int, Term]]:
+        """Return record, byte span in the view and term of every match that stands on its word boundaries, in text order."""
+        if self._database is None:
+            return []
+        raw: list[tuple[int, int]] = []
+
+        def on_match(literal: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            raw.append((end, literal))
+
+        self._database.scan(view.data, match_event_handler=on_match, scratch=self._scratch)
+        raw.sort()
+        bounds = view.bounds.tolist()
+        found = []
+        for end, literal in raw:
+            start = end - len(self._bytes[literal])
+            if self._stands_alone(view.data, start, end, literal):
+                row = bisect.bisect_right(bounds, start) - 1
+                found += [(row, start, end, term) for term in self._terms[self._literals[literal]]]
+        return found
+
+    def _stands_alone(self, data: bytes, start: int, end: int, literal: int) -> bool:
+        before, after = self._bounded[literal]
+        if before and start and _is_word(_character_before(data, start)):
+            return False
+        return not (after and end < len(data) and _is_word(_character_at(data, end)))
+
+
+def _is_word(char: str) -> bool:
+    """Tell whether a character continues a word of a script that puts spaces between words."""
+    return char.isalnum() and not _unspaced(ord(char))
+
+
+def _unspaced(code: int) -> bool:
+    # Thai to Myanmar and Khmer; Hangul Jamo to Kana, Bopomofo and Han; Hangul syllables (particles follow without space);
+    # the compatibility and supplementary ideographs.
+    return (
+        0x0E00 <= code < 0x0F00
+        or 0x1000 <= code < 0x10A0
+        or 0x1100 <= code < 0x1200
+        or 0x1780 <= code < 0x1800
+        or 0x2E80 <= code < 0xA000
+        or 0xAC00 <= code < 0xD7B0
+        or 0xF900 <= code < 0xFB00
+        or 0x20000 <= code < 0x40000
+    )
+
+
+def _character_at(data: bytes, at: int) -> str:
+    if data[at] < 0x80:
+        return chr(data[at])
+    if data[at] == SEPARATOR:
+        return " "
+    return data[at : at + 4].decode(errors="ignore")[0]
+
+
+def _character_before(data: bytes, at: int) -> str:
+    start = at - 1
+    while data[start] & 0xC0 == 0x80:
+        start -= 1
+    return _character_at(data, start)
+
+
+@functools.lru_cache(maxsize=4)
+def _matcher(lists: tuple[str, ...]) -> Matcher:
+    return Matcher([term for folder in lists for term in read_terms(read_artefact(Path(folder), Lexicon.name))])
+
+
+def read_terms(artefact: Artefact) -> list[Term]:
+    """Return the folded terms of a list; variants that fold to one term of the same category are one.
+
+    Raises:
+        UsageError: naming file and line of a term that is empty once folded, or has no category or an unknown level.
+    """
+    terms: dict[tuple[str, str], Term] = {}
+    for name in sorted(artefact.files):
+        path = artefact.folder / name
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader((line for line in file if not line.startswith("#")), delimiter="\t")
+            for number, row in enumerate(rows, 2):
+                term = _term(row, f"{path}: term {number - 1}")
+                known = terms.setdefault((term.text, term.category), term)
+                if LEVELS[term.level] > LEVELS[known.level]:
+                    terms[term.text, term.category] = term
+    return list(terms.values())
+
+
+def _term(row: dict[str, str], place: str) -> Term:
+    written, category, level = (row.get(key) or "" for key in ("term", "category", "level"))
+    text = fold_term(written).strip()
+    if not text or "\n" in text:
+        raise UsageError(f"{place}: {written!r} is empty once folded, or spans lines; remove it")
+    if not category:
+        raise UsageError(f"{place}: {written!r} has no category")
+    if level not in LEVELS:
+        raise UsageError(f"{place}: level {level!r} of {written!r} is not one of {', '.join(LEVELS)}")
+    return Term(text, category, level, written)

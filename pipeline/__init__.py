@@ -1,0 +1,1 @@
+"""Assembles and runs: command line, run files, the graph, publishing, reports."""
