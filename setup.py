@@ -17,6 +17,7 @@ setup(
     entry_points={"console_scripts": ["winnow=pipeline.cli:main"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
+        "backports.zstd>=1,<2",
         "fasttext-community>=0.11.9,<0.12",
         "google-cloud-storage>=3.1,<4",
         "hyperscan>=0.9,<0.10",
@@ -32,7 +33,6 @@ setup(
         "rich>=13,<16",
         "tldextract>=5.1,<6",
         "typer>=0.15,<1",
-        "zstandard>=0.23,<1",
     ],
     extras_require={
         "dev": [

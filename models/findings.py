@@ -78,7 +78,7 @@ class Findings:
         if len(lengths) > 1:
             raise ValueError(f"findings over different numbers of records: {sorted(lengths)}")
         table = pa.concat_tables([part.table for part in parts]) if parts else SCHEMA.empty_table()
-        order = pc.sort_indices(table["row"], null_placement="at_end") if len(table) else pa.array([], pa.int64())
+        order = pc.sort_indices(table["row"]) if len(table) else pa.array([], pa.int64())
         return cls(lengths.pop() if lengths else 0, table.take(order))
 
     def __len__(self) -> int:

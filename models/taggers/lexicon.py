@@ -41,6 +41,8 @@ class Lexicon:
 
     name: ClassVar[str] = "lexicon"
     version: ClassVar[int] = 1
+    identifiers: ClassVar[bool] = False
+    paths: ClassVar[tuple[str, ...]] = ("lists",)
 
     lists: tuple[str, ...]
 

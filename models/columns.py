@@ -1,0 +1,176 @@
+"""Where text, id, source and URL stand in a record, for JSON objects and Arrow tables alike."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import tldextract
+
+from models.errors import UsageError
+from models.shard import Columns
+
+USUAL = {
+    "text": ("text", "content", "contents", "body", "raw_content"),
+    "id": ("id", "doc_id", "document_id", "uuid"),
+    "source": ("source", "domain", "host"),
+    "url": ("url", "uri"),
+}
+"""Names by which columns are recognised, the best first."""
+
+UNKNOWN_SOURCE = "(unknown)"
+"""Source key of records that name none."""
+
+
+def recognise(names: Iterable[str], shard: str) -> Columns:
+    """Return the canonical columns among a shard's column names.
+
+    Raises:
+        UsageError: if none looks like text.
+    """
+    there = list(names)
+    found = {role: next((name for name in usual if name in there), None) for role, usual in USUAL.items()}
+    text = found["text"]
+    if text is None:
+        raise UsageError(
+            f"{shard}: no column is called {', '.join(USUAL['text'])}; it has: {', '.join(there) or 'none'}. "
+            "Name the text column in a run file (columns: {text: …}) or with --text"
+        )
+    return Columns((text,), found["id"], found["source"], found["url"])
+
+
+def steps(path: str) -> list[tuple[str, bool]]:
+    """Return the fields of a path, each with whether every element of a list is meant."""
+    return [(part.removesuffix("[]"), part.endswith("[]")) for part in path.split(".")]
+
+
+def pieces(record: Any, path: str) -> list[Any]:
+    """Return the values that a path leads to in a JSON value; empty where it leads nowhere."""
+    values = [record]
+    for name, every in steps(path):
+        values = [value[name] for value in values if isinstance(value, dict) and value.get(name) is not None]
+        if every:
+            values = [item for value in values if isinstance(value, list) for item in value]
+    return values
+
+
+def scalar(value: Any) -> str | None:
+    """Return an id, source or URL as text; None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+def flatten(table: pa.RecordBatch | pa.Table, path: str) -> pa.Array:
+    """Return the strings that a path leads to, one string or null a row, elements of lists joined by a line feed."""
+    first, *rest = steps(path)
+    array = table[first[0]]
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    return _strings(array, first[1], rest)
+
+
+def _strings(array: pa.Array, every: bool, rest: Sequence[tuple[str, bool]]) -> pa.Array:
+    if not every:
+        if not rest:
+            return plain_strings(array)
+        (name, more), *beyond = rest
+        return _strings(pc.struct_field(array, name), more, beyond)
+    # Strings of all elements in one array, then joined per row; null elements do not count.
+    inner = pc.list_flatten(array)
+    parents = pc.list_parent_indices(array)
+    strings = _strings(inner, False, rest) if not rest else _strings(pc.struct_field(inner, rest[0][0]), *_tail(rest))
+    kept = pc.is_valid(strings)
+    groups: list[list[str]] = [[] for _ in range(len(array))]
+    for parent, string in zip(parents.filter(kept).to_pylist(), strings.filter(kept).to_pylist(), strict=True):
+        groups[parent].append(string)
+    return pa.array(["\n".join(group) if group else None for group in groups], pa.string())
+
+
+def _tail(rest: Sequence[tuple[str, bool]]) -> tuple[bool, Sequence[tuple[str, bool]]]:
+    return rest[0][1], rest[1:]
+
+
+def plain_strings(array: pa.Array) -> pa.Array:
+    """Return any array as plain strings: encodings of strings decoded, other scalars as JSON would show them.
+
+    Bytes are taken over as they are and need checking.
+    """
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return plain_strings(array.dictionary_decode())
+    if pa.types.is_string(kind):
+        return array
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    if pa.types.is_binary(kind):
+        return pa.Array.from_buffers(pa.string(), len(array), array.buffers(), offset=array.offset)
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+        return plain_strings(array.cast(pa.binary()))
+    return array.cast(pa.string())
+
+
+def is_textual(kind: pa.DataType) -> bool:
+    """Tell whether a type holds strings, or bytes that may be strings."""
+    if pa.types.is_dictionary(kind):
+        return is_textual(kind.value_type)
+    return any(
+        test(kind)
+        for test in (
+            *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+            *(pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view),
+        )
+    )
+
+
+def leaf_type(schema: pa.Schema, path: str) -> pa.DataType | None:
+    """Return the type that a path leads to, or None where it leads nowhere."""
+    kind: pa.DataType | None = None
+    for name, every in steps(path):
+        if kind is None:
+            index = schema.get_field_index(name)
+            if index < 0:
+                return None
+            kind = schema.field(index).type
+        else:
+            if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
+                return None
+            kind = kind.field(name).type
+        if every:
+            if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+                return None
+            kind = kind.value_type
+    return kind
+
+
+@functools.cache
+def _suffixes() -> tldextract.TLDExtract:
+    # The list bundled with tldextract; nothing is fetched and nothing cached on disk.
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def registrable_domain(host: str) -> str:
+    """Return the registrable domain of a host (Public Suffix List as bundled), or the host where it has none.
+
+    A top-level domain that the list does not know is a suffix by itself: the list's default rule ``*``.
+    """
+    found = _suffixes()(host)
+    if found.top_domain_under_public_suffix:
+        return found.top_domain_under_public_suffix.lower()
+    labels = host.lower().rstrip(".").split(".")
+    is_address = ":" in host or all(label.isdigit() for label in labels)
+    return host.lower() if is_address or found.suffix else ".".join(labels[-2:])
+
+
+def domain_of_url(url: str | None) -> str:
+    """Return the registrable domain of a URL, or :data:`UNKNOWN_SOURCE`."""
+    if not url:
+        return UNKNOWN_SOURCE
+    rest = url.split("://", 1)[-1]
+    authority = rest.split("/", 1)[0].split("?", 1)[0].split("#", 1)[0].rsplit("@", 1)[-1]
+    host = authority.split("]")[0].lstrip("[") if authority.startswith("[") else authority.split(":", 1)[0]
+    return registrable_domain(host) if host else UNKNOWN_SOURCE

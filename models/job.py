@@ -1,0 +1,70 @@
+"""The job: everything a worker needs to know besides the split, in one value that can be sent to it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from models.digest import digest_of
+from models.policy import Policy
+from models.shard import Reading
+from models.taggers import Tagger
+
+
+@dataclass(frozen=True)
+class Output:
+    """How records are written.
+
+    Attributes:
+        gzip_level: 1 to 9; 6 halves the speed of the whole job.
+        dead_bytes: whether dead letters keep their bytes or only the hash.
+    """
+
+    gzip_level: int = 1
+    dead_bytes: Literal["keep", "hash"] = "keep"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run does, the same for all its splits.
+
+    Attributes:
+        reading: which records there are.
+        taggers: in the order of the run file.
+        policy: decides and counts.
+        output: how it is written.
+        root: where the output lies.
+        restricted: where quarantine and dead letters lie; equal to ``root`` by default.
+        split_size: bytes from which on a shard is cut.
+        key_env: environment variable with the key for pseudonyms, or None.
+        key_id: tells keys apart without telling the key, or empty.
+        as_of: the date that every comparison uses, ISO 8601.
+        allow_empty: whether globs may match nothing and new shards may hold no record.
+        max_dead_share_ppm, max_dead_least: dead letters allowed, of a million entries, and always so many.
+    """
+
+    reading: Reading
+    taggers: tuple[Tagger, ...]
+    policy: Policy
+    output: Output
+    root: str
+    restricted: str
+    split_size: int
+    key_env: str | None
+    key_id: str
+    as_of: str
+    max_dead_share_ppm: int = 1000
+    max_dead_least: int = 100
+    allow_empty: bool = False
+
+    @cached_property
+    def wanted(self) -> dict[str, str]:
+        """Digest of every tagger by its name."""
+        return {tagger.name: tagger.digest for tagger in self.taggers}
+
+    @cached_property
+    def release_digest(self) -> str:
+        """Digest of what decides a release besides the split: rules, key and output format."""
+        output = self.output
+        return digest_of(
+            {"policy": self.policy.digest, "key": self.key_id, "output": [output.gzip_level, output.dead_bytes]}
+        )

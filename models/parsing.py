@@ -1,0 +1,233 @@
+"""Entries to documents: what is a record, and what is a dead letter and why."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.columns import UNKNOWN_SOURCE, domain_of_url, flatten, leaf_type, pieces, scalar
+from models.documents import Documents
+from models.records import Lines, Rows
+from models.shard import Columns, Dead, Reading, Split
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Entries after parsing.
+
+    Attributes:
+        row: row of the first entry.
+        positions: shape (n,).
+        documents: the records among the entries.
+        dead: the others, by row.
+    """
+
+    row: int
+    positions: npt.NDArray[np.int64]
+    documents: Documents
+    dead: dict[int, Dead]
+
+
+class _NotARecord(Exception):  # noqa: N818 - it is a state of the data
+    def __init__(self, error: str, detail: str) -> None:
+        super().__init__(error)
+        self.error, self.detail = error, detail
+
+
+def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
+    """Parse JSONL entries."""
+    dead: dict[int, Dead] = {}
+    rows: list[int] = []
+    values: list[tuple[str, str | None, str | None, str | None]] = []
+    if lines.dead is not None:
+        dead[lines.row] = lines.dead
+    if lines.block is not None:
+        data, encoding = lines.block.data, split.shard.encoding
+        starts, ends = lines.block.starts.tolist(), lines.block.ends.tolist()
+        for row, (start, end) in enumerate(zip(starts, ends, strict=True), lines.row):
+            try:
+                values.append(parse_line(data[start:end], encoding, split.shard.columns, reading))
+                rows.append(row)
+            except _NotARecord as error:
+                raw = data[start:end]
+                dead[row] = Dead(error.error, error.detail, raw, hashlib.sha256(raw).hexdigest())
+    columns = list(zip(*values, strict=True)) if values else [(), (), (), ()]
+    text, ids, sources, urls = (pa.array(list(column), pa.string()) for column in columns)
+    return _parsed(lines, np.array(rows, np.int64), (text, ids, sources, urls), dead, split, reading)
+
+
+def parse_line(
+    line: bytes, encoding: str, columns: Columns, reading: Reading
+) -> tuple[str, str | None, str | None, str | None]:
+    """Return text, id, source and URL of one line.
+
+    The grammar is RFC 8259 as orjson reads it: no NaN, no lone surrogates, at most 1024 levels; the last of equal keys counts.
+    """
+    if len(line) > reading.max_record_bytes:
+        raise _NotARecord("too_long", f"{len(line)} bytes, allowed are {reading.max_record_bytes}")
+    record = parse_json(line, encoding)
+    if not isinstance(record, dict):
+        raise _NotARecord("wrong_type", f"{type(record).__name__} instead of an object")
+    found = [piece for path in columns.text for piece in pieces(record, path)]
+    if not found:
+        raise _NotARecord("no_text", f"nothing at {', '.join(columns.text)}")
+    for piece in found:
+        if not isinstance(piece, str):
+            raise _NotARecord("wrong_type", f"{type(piece).__name__} instead of text")
+    ids = (_one(record, path) for path in (columns.id, columns.source, columns.url))
+    return "\n".join(found) if len(found) > 1 else found[0], *ids  # type: ignore[return-value]
+
+
+def parse_json(line: bytes, encoding: str) -> Any:
+    """Return the JSON value of a line, or raise what makes it a dead letter."""
+    if encoding == "utf-8":
+        try:
+            return orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            try:
+                line.decode()
+            except UnicodeDecodeError as cause:
+                raise _bad_encoding(cause) from None
+            raise _NotARecord("bad_json", _without_text(error)) from None
+    try:
+        text = line.decode(encoding)
+    except UnicodeDecodeError as cause:
+        raise _bad_encoding(cause) from None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _NotARecord("bad_json", _without_text(error)) from None
+
+
+def _bad_encoding(error: UnicodeDecodeError) -> _NotARecord:
+    return _NotARecord("bad_encoding", f"not {error.encoding}: {error.reason} at byte {error.start} of the line")
+
+
+def _without_text(error: orjson.JSONDecodeError) -> str:
+    # orjson's messages hold a place and a reason, never text of the line.
+    return str(error)[:200]
+
+
+def _one(record: Any, path: str | None) -> str | None:
+    if path is None:
+        return None
+    found = pieces(record, path)
+    return scalar(found[0]) if found else None
+
+
+def parse_rows(rows: Rows, split: Split, reading: Reading) -> Parsed:
+    """Parse Parquet entries."""
+    columns = split.shard.columns
+    if rows.batch is None:
+        assert rows.dead is not None
+        return _parsed(rows, np.zeros(0, np.int64), _nothing(), {rows.row: rows.dead}, split, reading)
+    batch = rows.batch
+    text = flatten(batch, columns.text[0])
+    if len(columns.text) > 1:
+        others = [flatten(batch, path) for path in columns.text[1:]]
+        text = pc.binary_join_element_wise(text, *others, "\n", null_handling="skip")
+        nothing = pc.equal(pc.binary_length(text), 0)
+        text = pc.if_else(nothing, pa.scalar(None, pa.string()), text)
+    kept, dead = _check_texts(text, batch, rows.row, reading, columns)
+    rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url)]
+    arrays = tuple(array.take(pa.array(kept)) for array in (text, *rest))
+    return _parsed(rows, kept + rows.row, arrays, dead, split, reading)
+
+
+def _nothing() -> tuple[pa.Array, ...]:
+    return tuple(pa.array([], pa.string()) for _ in range(4))
+
+
+def _column(batch: pa.RecordBatch, path: str | None) -> pa.Array:
+    if path is None or leaf_type(batch.schema, path) is None:
+        return pa.nulls(len(batch), pa.string())
+    kind = leaf_type(batch.schema, path)
+    if pa.types.is_nested(kind):
+        return pa.array([scalar(_one(row, path)) for row in batch.to_pylist()], pa.string())
+    strings = flatten(batch, path)
+    return strings if _valid(strings) else _valid_or_null(strings)
+
+
+def _valid(strings: pa.Array) -> bool:
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _valid_or_null(strings: pa.Array) -> pa.Array:
+    return pa.array([None if not _valid(strings.slice(i, 1)) else strings[i].as_py() for i in range(len(strings))])
+
+
+def _check_texts(
+    text: pa.Array, batch: pa.RecordBatch, first: int, reading: Reading, columns: Columns
+) -> tuple[npt.NDArray[np.int64], dict[int, Dead]]:
+    """Return which entries are records, and why the others are not."""
+    dead: dict[int, Dead] = {}
+    good = np.ones(len(text), bool)
+    sizes = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
+
+    def bury(row: int, error: str, detail: str) -> None:
+        raw = row_as_json(batch, row)
+        whole = hashlib.sha256(raw).hexdigest()
+        dead[first + row] = Dead(error, detail, raw if len(raw) <= reading.max_record_bytes else None, whole)
+        good[row] = False
+
+    for row in np.flatnonzero(pc.is_null(text).to_numpy(zero_copy_only=False)).tolist():
+        bury(row, "no_text", f"nothing at {', '.join(columns.text)}")
+    for row in np.flatnonzero(sizes > reading.max_record_bytes).tolist():
+        bury(row, "too_long", f"{sizes[row]} bytes, allowed are {reading.max_record_bytes}")
+    if not _valid(text):
+        for row in np.flatnonzero(good).tolist():
+            if not _valid(text.slice(row, 1)):
+                bury(row, "bad_encoding", "not utf-8")
+    return np.flatnonzero(good), dead
+
+
+def row_as_json(batch: pa.RecordBatch, row: int) -> bytes:
+    """Return a row as JSON, for dead letters."""
+    values = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            values[name] = column[row].as_py()
+        except UnicodeDecodeError:
+            values[name] = column.slice(row, 1).cast(pa.binary())[0].as_py().decode("utf-8", "backslashreplace")
+    return orjson.dumps(values, default=repr, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _parsed(
+    entries: Lines | Rows,
+    rows: npt.NDArray[np.int64],
+    arrays: tuple[pa.Array, ...],
+    dead: dict[int, Dead],
+    split: Split,
+    reading: Reading,
+) -> Parsed:
+    text, ids, sources, urls = arrays
+    if ids.null_count:
+        derived = [f"{split.shard.path}#{entries.positions[row - entries.row]}" for row in rows.tolist()]
+        ids = pc.coalesce(ids, pa.array(derived, pa.string()))
+    documents = Documents(rows, ids, text, _sources(sources, urls, split, reading), urls)
+    return Parsed(entries.row, entries.positions, documents, dead)
+
+
+def _sources(sources: pa.Array, urls: pa.Array, split: Split, reading: Reading) -> pa.Array:
+    columns, origin = split.shard.columns, reading.source_from
+    if origin == "path" or (origin == "auto" and columns.source is None and columns.url is None):
+        return pa.array([source_of_path(split.shard.path)] * len(sources), pa.string())
+    if origin == "column" or (origin == "auto" and columns.source is not None):
+        blank = pc.fill_null(pc.equal(sources, ""), True)
+        return pc.if_else(blank, UNKNOWN_SOURCE, sources)
+    return pa.array([domain_of_url(url) for url in urls.to_pylist()], pa.string())
+
+
+def source_of_path(path: str) -> str:
+    """Return the source that a shard's path names: its first folder, or its file name up to the first dot."""
+    first, slash, _ = path.partition("/")
+    return first if slash else first.split(".", 1)[0]

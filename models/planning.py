@@ -1,0 +1,221 @@
+"""Cutting shards into splits."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+
+from models.columns import is_textual, leaf_type, recognise
+from models.containers import DamagedError, Reader, container_of, open_container
+from models.errors import UsageError
+from models.files import Opener, unchanged
+from models.lines import line_ends
+from models.parquet import Unreadable, open_parquet, row_group_range
+from models.shard import Columns, Container, Cut, Reading, Shard
+
+_CHUNK = 1 << 20
+
+BOMB_LINES = 64
+"""A line of a compressed shard longer than so many times the longest allowed record is taken for a bomb."""
+
+
+def plan_shard(
+    opener: Opener, root: str, path: str, reading: Reading, split_size: int, known: Shard | None = None
+) -> Shard:
+    """Hash a shard and cut it into splits.
+
+    Args:
+        known: the shard of that path in the catalogue; if its content is still the same, its cuts stay.
+
+    Raises:
+        UsageError: if the shard has no column to take text from.
+        ShardChangedError: if it is written meanwhile.
+    """
+    location = f"{root.rstrip('/')}/{path}"
+    with unchanged(opener, location) as file:
+        if known is not None:
+            checksum, size = _hash(file)
+            if (checksum, size) == (known.checksum, known.size):
+                return replace(known, root=root)
+            file.seek(0)
+        head = file.read(8)
+        file.seek(0)
+        if head[:4] == b"PAR1" or path.endswith(".parquet"):
+            return _plan_parquet(file, root, path, reading, split_size)
+        return _plan_jsonl(file, root, path, reading, split_size, container_of(head))
+
+
+def _hash(file: BinaryIO) -> tuple[str, int]:
+    sha, size = hashlib.sha256(), 0
+    while block := file.read(_CHUNK):
+        sha.update(block)
+        size += len(block)
+    return sha.hexdigest(), size
+
+
+class _Hashing:
+    """A file that is hashed as it is read forward."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.sha.update(data)
+        self.size += len(data)
+        return data
+
+
+def _plan_jsonl(file: BinaryIO, root: str, path: str, reading: Reading, split_size: int, container: Container) -> Shard:
+    hashing = _Hashing(file)
+    stream = open_container(hashing, container)  # type: ignore[arg-type]
+    cutter = _Cutter(stream, reading, split_size, bool(container))
+    cuts = tuple(cutter.cuts())
+    while hashing.read(_CHUNK):
+        pass  # what lies behind damage is part of the shard's content too
+    columns = reading.columns or cutter.columns(f"{root.rstrip('/')}/{path}")
+    return Shard(root, path, hashing.size, hashing.sha.hexdigest(), "jsonl", container, cutter.encoding, columns, cuts)
+
+
+@dataclass
+class _Cutter:
+    """Cuts a stream of lines; its state is where it stands."""
+
+    stream: Reader
+    reading: Reading
+    split_size: int
+    compressed: bool
+    encoding: str = ""
+    head: bytes = b""
+
+    def cuts(self) -> Iterator[Cut]:
+        start = position = lines = 0
+        sha = hashlib.sha256()
+        line_start = 0
+        flaw = ("", "")
+        first = True
+        while True:
+            try:
+                data = self._read_units()
+                self._check_line(position + len(data) - line_start if b"\n" not in data else 0)
+            except DamagedError as damage:
+                flaw = (damage.error, damage.detail)
+                break
+            if first:
+                mark = self._start(data)
+                start = position = line_start = mark
+                data, first = data[mark:], False
+            if not data:
+                break
+            ends = line_ends(data, self.encoding)
+            done = 0
+            while position + len(data) - start >= self.split_size:
+                reached = ends[ends > max(done, start + self.split_size - position - 1)]
+                if not len(reached):
+                    break
+                end = int(reached[0])
+                sha.update(data[done:end])
+                lines += int(((ends > done) & (ends <= end)).sum())
+                yield Cut(start, position + end, 0, lines, sha.hexdigest())
+                start, lines, done, sha = position + end, 0, end, hashlib.sha256()
+            sha.update(data[done:])
+            lines += int((ends > done).sum())
+            if len(ends):
+                line_start = position + int(ends[-1])
+            position += len(data)
+        if position > start or flaw[0] or start <= 3:
+            tail = line_start < position and not flaw[0]
+            yield Cut(start, position, 0, lines + tail, sha.hexdigest(), flaw)
+
+    def _read_units(self) -> bytes:
+        data = self.stream.read(_CHUNK)
+        if len(data) % 2 and self.reading.encoding.startswith("utf-16"):
+            with contextlib.suppress(DamagedError):
+                data += self.stream.read(1)
+        return data
+
+    def _check_line(self, length: int) -> None:
+        most = BOMB_LINES * self.reading.max_record_bytes
+        if self.compressed and length > most:
+            raise DamagedError("bomb", f"a line of more than {most} bytes")
+
+    def _start(self, data: bytes) -> int:
+        """Settle the encoding, keep the head for recognising columns, and return the length of the byte order mark."""
+        encoding = self.reading.encoding
+        mark = 0
+        if encoding == "utf-8" and data.startswith(b"\xef\xbb\xbf"):
+            mark = 3
+        elif encoding.startswith("utf-16") and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            mark = 2
+            encoding = "utf-16-le" if data[:2] == b"\xff\xfe" else "utf-16-be"
+        elif encoding == "utf-16":
+            encoding = "utf-16-le"
+        self.encoding, self.head = encoding, data[mark:]
+        return mark
+
+    def columns(self, location: str) -> Columns:
+        """Return the columns recognised in the first object of the shard; plain ``text`` if there is none."""
+        start = 0
+        for end in [*line_ends(self.head, self.encoding).tolist(), len(self.head)]:
+            record = _json(self.head[start:end], self.encoding)
+            if isinstance(record, dict):
+                return recognise(record, location)
+            start = end
+        return Columns()
+
+
+def _json(line: bytes, encoding: str) -> Any:
+    try:
+        return orjson.loads(line if encoding == "utf-8" else line.decode(encoding))
+    except ValueError:
+        return None
+
+
+def _plan_parquet(file: BinaryIO, root: str, path: str, reading: Reading, split_size: int) -> Shard:
+    location = f"{root.rstrip('/')}/{path}"
+    checksum, size = _hash(file)
+    columns = reading.columns or Columns()
+    try:
+        with open_parquet(file) as parquet:
+            columns = reading.columns or recognise(parquet.schema_arrow.names, location)
+            _check_columns(parquet.schema_arrow, columns, location)
+            cuts = tuple(_cut_row_groups(file, parquet.metadata, size, split_size))
+    except Unreadable as error:
+        cuts = (Cut(0, 0, 0, 0, hashlib.sha256().hexdigest(), ("unreadable", error.detail)),)
+    return Shard(root, path, size, checksum, "parquet", "", "", columns, cuts)
+
+
+def _check_columns(schema: pa.Schema, columns: Columns, location: str) -> None:
+    for path in columns.text:
+        kind = leaf_type(schema, path)
+        if kind is None or not is_textual(kind):
+            said = "there is none" if kind is None else f"it is {kind}"
+            raise UsageError(
+                f"{location}: text column {path!r}: {said}, expected strings; the shard has: "
+                + ", ".join(f"{part.name}: {part.type}" for part in schema)
+            )
+
+
+def _cut_row_groups(file: BinaryIO, metadata: Any, size: int, split_size: int) -> Iterator[Cut]:
+    start = first_row = rows = taken = 0
+    sha = hashlib.sha256()
+    for group in range(metadata.num_row_groups):
+        begin, end = row_group_range(metadata.row_group(group), size)
+        file.seek(begin)
+        left = end - begin
+        while left and (block := file.read(min(left, _CHUNK))):
+            sha.update(block)
+            left -= len(block)
+        rows += metadata.row_group(group).num_rows
+        taken += end - begin
+        if taken >= split_size or group == metadata.num_row_groups - 1:
+            yield Cut(start, group + 1, first_row, rows, sha.hexdigest())
+            start, first_row, rows, taken, sha = group + 1, first_row + rows, 0, 0, hashlib.sha256()
+    if not metadata.num_row_groups:
+        yield Cut(0, 0, 0, 0, sha.hexdigest())

@@ -1,0 +1,180 @@
+"""Releasing Parquet: the rows of each door with all their columns, redacted ones changed in the text alone."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from models.columns import pieces, steps
+from models.documents import Documents
+from models.files import Opener
+from models.parquet import Unreadable
+from models.parsing import parse_rows, row_as_json
+from models.records import Group, Rows, open_groups, unreadable_shard
+from models.redaction import redact_pieces
+from models.release_pass import ReleasePass
+from models.shard import Dead
+from models.verdicts import CLEAN, QUARANTINE
+from models.verdicts import DEAD as DEAD_DOOR
+from models.writers import RowWriter
+
+_GROUP_CHARACTERS = 16 << 20
+_GROUP_ROWS = 1 << 16
+
+
+class UnreadableGroup(Exception):  # noqa: N818 - it is a state of the data
+    """A row group whose text could be read turned out to have other columns that cannot; the pass starts again without it."""
+
+    def __init__(self, group: int, detail: str) -> None:
+        super().__init__(f"row group {group}: {detail}")
+        self.group, self.detail = group, detail
+
+
+def release_rows(release: ReleasePass, opener: Opener, unreadable: dict[int, str]) -> None:
+    """Write the parts of a Parquet split.
+
+    Row groups of the output are cut by the input's row groups and the characters in them, never by how batches came.
+
+    Args:
+        unreadable: row groups found unreadable in an earlier try, with the reason: their records are dead.
+
+    Raises:
+        UnreadableGroup: if another one is.
+    """
+    if release.split.cut.flaw[0]:
+        _bury(release, unreadable_shard(release.split))
+        return
+    with open_groups(opener, release.split) as groups:
+        for group in groups:
+            for rows in _entries(release, group, unreadable):
+                if rows.batch is None:
+                    _bury(release, rows)
+                else:
+                    _release_batch(release, rows, rows.batch, group)
+
+
+def _entries(release: ReleasePass, group: Group, unreadable: dict[int, str]) -> Iterator[Rows]:
+    """Give the group's entries as tagging saw them."""
+    first, after, errors, characters = _entries_of_group(release, group)
+    positions = release.known.records["position"].to_numpy()[first:after]
+    if errors == ["unreadable"] and len(positions) == 1 and positions[0] == group.first:
+        yield Rows(first, positions, group.index, None, Dead("", "", None, group.checksum, group.count))
+    elif group.index in unreadable:
+        for row in range(first, after):
+            release.bury(row, "unreadable", unreadable[group.index])
+            dead = Dead("", "", None, group.checksum)
+            yield Rows(row, positions[row - first : row - first + 1], group.index, None, dead)
+    else:
+        size = max(1, min(_GROUP_ROWS, group.count * _GROUP_CHARACTERS // max(1, characters)))
+        try:
+            yield from group.read(first, release.split, release.job.reading, None, size)
+        except Unreadable as error:
+            raise UnreadableGroup(group.index, error.detail) from None
+
+
+def _entries_of_group(release: ReleasePass, group: Group) -> tuple[int, int, list[str | None], int]:
+    """Return the group's first row and the one after its last, their errors, and their characters."""
+    records = release.known.records
+    positions = records["position"].to_numpy()
+    first, after = np.searchsorted(positions, [group.first, group.first + group.count])
+    part = records.slice(first, after - first)
+    errors = part["error"].cast(pa.string()).to_pylist() if after - first == 1 else []
+    return int(first), int(after), errors, int(part["characters"].to_numpy().sum())
+
+
+def _bury(release: ReleasePass, rows: Rows) -> None:
+    assert rows.dead is not None
+    release.begin(rows.row, rows.positions)
+    release.write_dead(rows.row, rows.dead)
+    release.end(rows.row, 1)
+
+
+def _release_batch(release: ReleasePass, rows: Rows, batch: pa.RecordBatch, group: Group) -> None:
+    doors = release.begin(rows.row, rows.positions)
+    named = [row - rows.row for row in range(rows.row, release.row) if row in release.verdicts.outcomes]
+    clean = batch
+    if named:
+        parsed = parse_rows(
+            Rows(0, rows.positions[named], rows.group, batch.take(named)), release.split, release.job.reading
+        )
+        for at, name in zip(parsed.documents.rows.tolist(), parsed.documents.id.to_pylist(), strict=True):
+            release.ids[rows.row + named[at]] = name
+        clean = _redact(release, rows, batch, named, parsed.documents)
+    for door, place, source in ((CLEAN, "clean", clean), (QUARANTINE, "quarantine", batch)):
+        chosen = source.filter(pa.array(doors == door))
+        if len(chosen):
+            codec = group.facts.column(0).compression if group.facts.num_columns else ""
+            writer = release.parts.writer(place, lambda path, codec=codec: RowWriter(path, batch.schema, codec))
+            writer.write(chosen)
+    for entry in np.flatnonzero(doors == DEAD_DOOR).tolist():
+        raw = row_as_json(batch, entry)
+        release.write_dead(rows.row + entry, Dead("", "", raw, hashlib.sha256(raw).hexdigest()))
+    release.end(rows.row, len(rows.positions))
+
+
+def _redact(
+    release: ReleasePass, rows: Rows, batch: pa.RecordBatch, named: list[int], documents: Documents
+) -> pa.RecordBatch:
+    """Return the batch with redacted texts; records that cannot be redacted well are dead from now on."""
+    wanted = set(release.redacting(rows.row, len(rows.positions)))
+    at = {rows.row + named[place]: index for index, place in enumerate(documents.rows.tolist())}
+    chosen = [row for row in at if row in wanted]
+    if not chosen:
+        return batch
+    places = [at[row] for row in chosen]
+    parts = (array.take(pa.array(places)) for array in (documents.id, documents.text, documents.source, documents.url))
+    redacted = Documents(np.array(chosen, np.int64), *parts)
+    paths = release.split.shard.columns.text
+    spans = [release.redactions(row, text) for row, text in zip(chosen, redacted.text.to_pylist(), strict=True)]
+    columns = {name: batch[name] for name in batch.schema.names}
+    texts: list[list[str]] = [[] for _ in chosen]
+    old = [[_pieces(batch, path, row - rows.row) for path in paths] for row in chosen]
+    new = [redact_pieces([p for part in parts for p in part], span) for parts, span in zip(old, spans, strict=True)]
+    for number, path in enumerate(paths):
+        values = {}
+        for index, row in enumerate(chosen):
+            before = sum(len(part) for part in old[index][:number])
+            here = new[index][before : before + len(old[index][number])]
+            texts[index] += here
+            values[row - rows.row] = here
+        top = steps(path)[0][0]
+        columns[top] = _replace(columns[top], path, values)
+    release.check_redacted(redacted, ["\n".join(parts) for parts in texts])
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+
+
+def _pieces(batch: pa.RecordBatch, path: str, entry: int) -> list[str]:
+    """Return the pieces of text at a path of one row."""
+    top = steps(path)[0][0]
+    return [_text(piece) for piece in pieces({top: batch[top][entry].as_py()}, path)]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _replace(column: pa.Array, path: str, values: dict[int, list[str]]) -> pa.Array:
+    """Return a column with the strings at a path replaced in some rows."""
+    rows = column.to_pylist()
+    for entry, texts in values.items():
+        rows[entry] = _put(rows[entry], steps(path), iter(texts))
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return pa.array(rows, kind.value_type).dictionary_encode().cast(kind)
+    return pa.array(rows, kind)
+
+
+def _put(value: Any, path: Sequence[tuple[str, bool]], texts: Iterator[str]) -> Any:
+    """Return a value of Python's with the strings at a path replaced in order; ``path[0]`` names the value itself."""
+    (_, every), *rest = path
+    if value is None:
+        return None
+    if every:
+        inner = [("", False), *rest]
+        return [_put(item, inner, texts) for item in value]
+    if not rest:
+        new = next(texts)
+        return new.encode() if isinstance(value, bytes) else new
+    return {**value, rest[0][0]: _put(value.get(rest[0][0]), rest, texts)}

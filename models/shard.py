@@ -1,0 +1,182 @@
+"""Shards, splits, and how their records are to be read."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+from models.digest import digest_of
+
+Format = Literal["jsonl", "parquet"]
+Container = Literal["", "gzip", "zstd", "bz2"]
+
+CODE_VERSION = 1
+"""Version of everything that turns bytes into documents; part of every split's digest."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a record's canonical columns come from.
+
+    A path names nested fields by dots, and ``[]`` takes every element of a list: ``messages[].content``.
+
+    Attributes:
+        text: one or more paths, joined by a line feed in this order.
+        id, source, url: a path, or None where there is none.
+    """
+
+    text: tuple[str, ...] = ("text",)
+    id: str | None = None
+    source: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What decides which records a shard has, besides its bytes.
+
+    Attributes:
+        columns: given by the operator; None where the usual names are to be recognised.
+        source_from: ``column``, ``url`` (registrable domain), ``path`` (first folder of the shard's path, or its name), or
+            ``auto``: the first of these that a shard offers.
+        encoding: of JSONL; a codec name of Python.
+        max_record_bytes: longer records are dead letters.
+        sample_ppm: how many records of a million are read at all.
+        limit: at most so many records in the run, 0 for all.
+    """
+
+    columns: Columns | None = None
+    source_from: Literal["auto", "column", "url", "path"] = "auto"
+    encoding: str = "utf-8"
+    max_record_bytes: int = 16 << 20
+    sample_ppm: int = 1_000_000
+    limit: int = 0
+
+    @cached_property
+    def digest(self) -> str:
+        columns = self.columns
+        return digest_of(
+            {
+                "version": CODE_VERSION,
+                "columns": None if columns is None else [list(columns.text), columns.id, columns.source, columns.url],
+                "source_from": self.source_from,
+                "encoding": self.encoding,
+                "max_record_bytes": self.max_record_bytes,
+                "sample_ppm": self.sample_ppm,
+                "limit": self.limit,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One split's place in its shard.
+
+    Attributes:
+        start, stop: row groups of a Parquet file, or bytes of a JSONL file (decompressed, if it is compressed); half open.
+        first_row: number of the first row in a Parquet file; unused for JSONL.
+        records: rows, or line feeds counted; what progress and ``limit`` go by, not a count of records.
+        checksum: SHA-256 of the bytes: for Parquet the file's bytes of these row groups, for JSONL those of the range.
+        flaw: why reading the shard ends after this split, if it does not end well: an error class and its text.
+        limit: at most so many records of this split are read, -1 for all.
+    """
+
+    start: int
+    stop: int
+    first_row: int
+    records: int
+    checksum: str
+    flaw: tuple[str, str] = ("", "")
+    limit: int = -1
+
+
+@dataclass(frozen=True)
+class Shard:
+    """An input file as planned.
+
+    Attributes:
+        root: the input root, as given.
+        path: relative to the root; the shard's name in every output.
+        size: bytes.
+        checksum: SHA-256 of its bytes.
+        encoding: of JSONL, with the byte order told by its mark; empty for Parquet.
+        columns: as given or recognised.
+        cuts: the splits, in order; never empty.
+        twin: the path of the shard with the same content that is tallied in this one's stead, or empty.
+    """
+
+    root: str
+    path: str
+    size: int
+    checksum: str
+    format: Format
+    container: Container
+    encoding: str
+    columns: Columns
+    cuts: tuple[Cut, ...]
+    twin: str = ""
+
+    def splits(self) -> list["Split"]:
+        bare = replace(self, cuts=())
+        return [Split(bare, cut, index, len(self.cuts)) for index, cut in enumerate(self.cuts)]
+
+    @property
+    def location(self) -> str:
+        return f"{self.root.rstrip('/')}/{self.path}"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A piece of a shard that a worker takes. Small: it holds no text.
+
+    Attributes:
+        shard: without its cuts.
+        index, of: which of how many splits of the shard this is, from 0.
+    """
+
+    shard: Shard
+    cut: Cut
+    index: int
+    of: int
+
+    @property
+    def name(self) -> str:
+        """``<shard path>-00001-of-00008``: the stem of all output files of the split."""
+        return f"{self.shard.path}-{self.index + 1:05}-of-{self.of:05}"
+
+    def digest(self, reading: Reading) -> str:
+        """Digest of all that decides which records the split has and what they are called."""
+        cut = self.cut
+        columns = self.shard.columns
+        return digest_of(
+            {
+                "reading": reading.digest,
+                "path": self.shard.path,
+                "shard": self.shard.checksum,
+                "format": [self.shard.format, self.shard.container, self.shard.encoding],
+                "columns": [list(columns.text), columns.id, columns.source, columns.url],
+                "range": [cut.start, cut.stop, cut.first_row],
+                "content": cut.checksum,
+                "flaw": list(cut.flaw),
+                "limit": cut.limit,
+                "of": [self.index, self.of],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Dead:
+    """Something that is not a record.
+
+    Attributes:
+        error: class of the closed list in ``docs/dead-letters.md``.
+        detail: what the parser said, without text of the record.
+        raw: the bytes, or None where they are too many to keep.
+        sha256: of the bytes.
+        records: how many records are lost with it, where that is known; 1 otherwise.
+    """
+
+    error: str
+    detail: str
+    raw: bytes | None
+    sha256: str
+    records: int = field(default=1)

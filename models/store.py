@@ -1,0 +1,174 @@
+"""The store: the only way anything is written.
+
+Names are made once and never change; one pointer is swapped by compare-and-set. A file appears under its name whole and synced,
+or not at all.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from models.digest import digest_of_file
+from models.errors import StoreConflictError, UsageError
+
+
+class Store(Protocol):
+    """Named, immutable objects under one root. Names are relative paths with ``/``."""
+
+    @property
+    def root(self) -> str: ...
+
+    def create_once(self, name: str, file: Path) -> str:
+        """Put a finished local file under a name, and return its SHA-256.
+
+        Creating a name again with the same content does nothing.
+
+        Raises:
+            StoreConflictError: if the name exists with other content.
+        """
+        ...
+
+    def exists(self, name: str) -> bool: ...
+
+    def read(self, name: str) -> bytes:
+        """Return an object's bytes.
+
+        Raises:
+            FileNotFoundError: if there is none. Any other failure to read raises as it is: it says nothing about existence.
+        """
+        ...
+
+    def local(self, name: str) -> Path:
+        """Return a path on this machine that holds the object's bytes, for memory mapping."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Return all names under a folder, in order."""
+        ...
+
+    def delete(self, name: str) -> None: ...
+
+
+class LocalStore:
+    """A store in a folder of a file system that has hard links.
+
+    Args:
+        root: the folder; made with mode ``mode`` if absent.
+    """
+
+    def __init__(self, root: Path, mode: int = 0o755) -> None:
+        self._root = root
+        self._mode = mode
+
+    @property
+    def root(self) -> str:
+        return str(self._root)
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            UsageError: if it cannot be made or written.
+        """
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._root.chmod(self._mode)
+            with tempfile.TemporaryFile(dir=self._root):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"{self._root}: cannot write there ({error.strerror}); choose another folder or give yourself the right"
+            ) from None
+
+    def create_once(self, name: str, file: Path) -> str:
+        target = self._root / name
+        digest = digest_of_file(file)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("rb") as content:
+                os.fsync(content.fileno())
+            file.chmod(0o444)
+            try:
+                self._link(file, target)
+                sync_folder(target.parent)
+            except FileExistsError:
+                pass  # another worker was first: compared below
+            else:
+                return digest
+        if digest_of_file(target) != digest:
+            raise StoreConflictError(
+                f"{target} exists with other content than what was made for it; the same inputs gave different results. "
+                "Move it away to see both, run again, and report it"
+            )
+        return digest
+
+    def _link(self, file: Path, target: Path) -> None:
+        try:
+            os.link(file, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # The temporary folder is on another file system: bring the bytes over first, then link.
+            with scratch_file(self._root) as near:
+                with file.open("rb") as source, near.open("wb") as copy:
+                    while block := source.read(1 << 20):
+                        copy.write(block)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                near.chmod(0o444)
+                os.link(near, target)
+
+    def exists(self, name: str) -> bool:
+        return (self._root / name).exists()
+
+    def read(self, name: str) -> bytes:
+        return (self._root / name).read_bytes()
+
+    def local(self, name: str) -> Path:
+        return self._root / name
+
+    def list(self, prefix: str) -> Iterator[str]:
+        top = self._root / prefix
+        for folder, folders, files in os.walk(top):
+            folders.sort()
+            for name in sorted(files):
+                yield str((Path(folder) / name).relative_to(self._root))
+
+    def delete(self, name: str) -> None:
+        (self._root / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_file(folder: Path, suffix: str = "") -> Iterator[Path]:
+    """Give a path for a temporary file in ``folder/tmp`` and remove what is left of it."""
+    place = folder / "tmp"
+    place.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=place, suffix=suffix)
+    os.close(handle)
+    path = Path(name)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: the compare and the set of a pointer are one step among processes."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,190 @@
+"""The tagging pass over a split: the first reading, from which a layer and a tally come."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.columns import steps
+from models.documents import Documents
+from models.files import Opener
+from models.findings import ERROR, Findings
+from models.job import Job
+from models.layer import Known, Layer, LayerBuilder, Merged, id_hash, known_of, layer_name, merge
+from models.parsing import Parsed, parse_lines, parse_rows
+from models.policy import Decider
+from models.records import ShardStream, open_stream, read_lines, read_rows
+from models.shard import Split
+from models.store import Store, scratch_file
+from models.taggers import Tagger
+from models.tagging import tag, tag_identifiers
+from models.tally import tally
+
+Beat = Callable[[str, int], None]
+"""Told where a pass stands, and how many bytes of text it went through since the last time."""
+
+
+@dataclass(frozen=True)
+class LayerRef:
+    """A layer in the store and the digest of each tagger in it."""
+
+    name: str
+    taggers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """The receipt of a tagged split; made by reading published layers, fresh or not.
+
+    Attributes:
+        split: digest of the split.
+        layers: those that its wanted findings come from.
+        known: what they say, in short.
+        tally: one row a source, see :mod:`models.tally`.
+        entries: how many there are.
+        errors: how many of them are dead letters, by class.
+        characters: of all records.
+        findings: how many by tagger.
+        fresh: taggers that ran in this pass.
+    """
+
+    split: str
+    layers: tuple[LayerRef, ...]
+    known: Known
+    tally: pa.Table
+    entries: int
+    errors: Mapping[str, int]
+    characters: int
+    findings: Mapping[str, int]
+    fresh: tuple[str, ...]
+
+    @property
+    def dead(self) -> int:
+        return sum(self.errors.values())
+
+
+def tag_split(
+    split: Split,
+    layers: Sequence[LayerRef],
+    job: Job,
+    opener: Opener,
+    store: Store,
+    folder: Path,
+    beat: Beat,
+    stream: ShardStream | None = None,
+) -> Tagged:
+    """Make sure that every wanted tagger has looked at a split, and return what is known of it.
+
+    Args:
+        layers: those that the catalogue has.
+        folder: on this machine, for the layer while it is written.
+        stream: the open shard, where its splits share one reading.
+    """
+    digest = split.digest(job.reading)
+    had = {name: value for layer in layers for name, value in layer.taggers.items()}
+    missing = tuple(tagger for tagger in job.taggers if had.get(tagger.name) != job.wanted[tagger.name])
+    fresh: tuple[str, ...] = ()
+    used = [layer for layer in layers if any(job.wanted.get(n) == d for n, d in layer.taggers.items())]
+    if missing or not layers:
+        wanted = {tagger.name: job.wanted[tagger.name] for tagger in missing}
+        ref = LayerRef(layer_name(digest, wanted), wanted)
+        if not store.exists(ref.name):
+            layer = _tag(split, digest, missing, job, opener, beat, stream)
+            with scratch_file(folder) as path:
+                layer.write(path)
+                store.create_once(ref.name, path)
+            fresh = tuple(wanted)
+        used.append(ref)
+    return _receipt(digest, tuple(used), split, job, store, fresh)
+
+
+def _receipt(
+    digest: str, refs: tuple[LayerRef, ...], split: Split, job: Job, store: Store, fresh: tuple[str, ...]
+) -> Tagged:
+    merged = read_merged(refs, split, job, store)
+    counts = merged.findings["tagger"].value_counts().to_pylist()
+    return Tagged(
+        digest,
+        refs,
+        known_of(merged),
+        tally(merged, Decider(job.policy)).table,
+        len(merged.records),
+        _errors(merged),
+        pc.sum(merged.records["characters"]).as_py() or 0,
+        {row["values"]: row["counts"] for row in counts},
+        fresh,
+    )
+
+
+def _errors(merged: Merged) -> dict[str, int]:
+    """Count dead letters by class; a record on which a tagger raised is one."""
+    errors = merged.records["error"].cast(pa.string()).to_pylist()
+    broken = merged.findings.filter(pc.equal(merged.findings["category"], ERROR))["row"].to_pylist()
+    for row in broken:
+        errors[row] = errors[row] or "tagger_error"
+    return dict(sorted(Counter(error for error in errors if error is not None).items()))
+
+
+def read_merged(refs: Sequence[LayerRef], split: Split, job: Job, store: Store) -> Merged:
+    """Return what the layers of a split say together."""
+    layers = [Layer.read(store.local(ref.name)) for ref in refs]
+    return merge(layers, job.wanted, split.cut.checksum)
+
+
+def _tag(
+    split: Split,
+    digest: str,
+    taggers: Sequence[Tagger],
+    job: Job,
+    opener: Opener,
+    beat: Beat,
+    stream: ShardStream | None,
+) -> Layer:
+    builder = LayerBuilder()
+    masked: dict[str, str] = {}
+    for parsed in _parsed(split, job, opener, stream):
+        documents = parsed.documents
+        beat(f"{split.name} at {parsed.positions[0]}", documents.text.nbytes)
+        found = tag(documents, taggers)
+        if any(tagger.identifiers for tagger in job.taggers):
+            found = Findings.concat([found, tag_identifiers(documents, taggers)])
+        builder.add(parsed, found, _mask(documents, job.taggers, masked))
+    return builder.build(digest, split.cut.checksum, {tagger.name: job.wanted[tagger.name] for tagger in taggers})
+
+
+def _parsed(split: Split, job: Job, opener: Opener, stream: ShardStream | None) -> Iterator[Parsed]:
+    if split.shard.format == "parquet":
+        columns = split.shard.columns
+        paths = [*columns.text, *(path for path in (columns.id, columns.source, columns.url) if path)]
+        names = sorted({steps(path)[0][0] for path in paths})
+        for rows in read_rows(opener, split, job.reading, names):
+            yield parse_rows(rows, split, job.reading)
+    elif stream is not None:
+        for lines in read_lines(stream, split, job.reading):
+            yield parse_lines(lines, split, job.reading)
+    else:
+        with open_stream(opener, split.shard) as own:
+            for lines in read_lines(own, split, job.reading):
+                yield parse_lines(lines, split, job.reading)
+
+
+def _mask(documents: Documents, taggers: Sequence[Tagger], masked: dict[str, str]) -> pa.Array:
+    """Return the sources under names that may be shown: one that holds personal data is known by a hash of it.
+
+    All taggers of the job are asked, not only those that run in this pass: every layer of a split names sources alike.
+    """
+    screening = [tagger for tagger in taggers if tagger.identifiers]
+    encoded = documents.source.dictionary_encode()
+    new = [name for name in encoded.dictionary.to_pylist() if name not in masked]
+    bad = set(tag(Documents.of(new), screening).table["row"].to_pylist()) if new and screening else set()
+    for row, name in enumerate(new):
+        masked[name] = _private_source(name) if row in bad else name
+    names = pa.array([masked[name] for name in encoded.dictionary.to_pylist()], pa.string())
+    return names.take(encoded.indices)
+
+
+def _private_source(name: str) -> str:
+    return f"(personal {id_hash(name).hex()})"

@@ -1,0 +1,91 @@
+"""Running taggers over documents, so that one record that breaks a tagger costs that record alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.documents import Documents
+from models.errors import ToolError, WinnowError
+from models.findings import ERROR, SCHEMA, Finding, Findings
+from models.taggers import Tagger
+
+# These say nothing about the record: the machine, a file or the program is at fault, and a retry may succeed.
+NOT_THE_RECORD = (OSError, MemoryError, ImportError, WinnowError, SystemError, NameError)
+
+
+def tag(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
+    """Return every tagger's findings, in record order, and within a record in the order of the taggers.
+
+    A tagger that raises on the batch is asked again for each record alone; a record on which it still raises gets a finding of
+    category ``error`` whose rule is the exception's name.
+
+    Raises:
+        ToolError: if a tagger breaks its contract.
+    """
+    parts = [_isolated(tagger, documents) for tagger in taggers]
+    return Findings.concat(parts) if parts else Findings.of(len(documents), [])
+
+
+def tag_identifiers(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
+    """Return what the taggers that screen identifiers find in ids and URLs; ``view`` names the field.
+
+    Offsets are code points of the id or the URL.
+    """
+    screening = [tagger for tagger in taggers if tagger.identifiers]
+    found = []
+    for field in ("id", "url"):
+        array = pc.fill_null(getattr(documents, field), "")
+        named = Documents(documents.rows, documents.id, array, documents.source, documents.url)
+        findings = tag(named, screening)
+        found.append(
+            findings.table.set_column(SCHEMA.get_field_index("view"), SCHEMA.field("view"), _all(field, findings))
+        )
+    return Findings.concat([Findings(len(documents), table) for table in found])
+
+
+def _all(field: str, findings: Findings) -> pa.Array:
+    return pa.array([field] * len(findings), pa.string())
+
+
+def _isolated(tagger: Tagger, documents: Documents) -> Findings:
+    try:
+        return _checked(tagger, documents)
+    except NOT_THE_RECORD:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a dead letter that names it
+        if len(documents) == 1:
+            return Findings.of(1, [Finding(0, tagger.name, ERROR, type(error).__name__, 1.0)])
+    alone = []
+    for row in range(len(documents)):
+        alone += [finding._replace(row=row) for finding in _isolated(tagger, documents.only(row))]
+    return Findings.of(len(documents), alone)
+
+
+def _checked(tagger: Tagger, documents: Documents) -> Findings:
+    findings = tagger.tag(documents)
+    if findings.length != len(documents):
+        raise ToolError(
+            f"tagger {tagger.name}: findings over {findings.length} records, given were {len(documents)}; "
+            "records would pass untagged. Mend the tagger"
+        )
+    if not findings.table.schema.equals(SCHEMA):
+        raise ToolError(f"tagger {tagger.name}: findings have other columns than models.findings.SCHEMA")
+    if len(findings):
+        _check_values(tagger.name, findings, documents)
+    return findings
+
+
+def _check_values(name: str, findings: Findings, documents: Documents) -> None:
+    rows, start, end, score = (findings.table[part].to_numpy() for part in ("row", "start", "end", "score"))
+    if rows.min() < 0 or rows.max() >= len(documents):
+        raise ToolError(f"tagger {name}: a finding on a record that is not in the batch")
+    if (start < 0).any() or (end < start).any() or (end > documents.lengths[rows]).any():
+        raise ToolError(f"tagger {name}: a span outside its text")
+    if not ((score >= 0) & (score <= 1)).all():
+        raise ToolError(f"tagger {name}: a score outside 0 to 1")
+    if pc.any(pc.invert(pc.equal(findings.table["tagger"], name))).as_py():
+        raise ToolError(f"tagger {name}: a finding in another tagger's name")
+    if not (np.diff(rows) >= 0).all():
+        raise ToolError(f"tagger {name}: findings are not in record order")

@@ -1,0 +1,110 @@
+"""Tallies: per-source counts of a split, in integers, that add up in any order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.findings import ERROR, Finding
+from models.layer import Merged
+from models.policy import Decider
+
+COUNTS = ("records", "distinct", "unlawful", "characters", "unlawful_characters")
+SCHEMA = pa.schema([pa.field("source", pa.string()), *(pa.field(n, pa.int64()) for n in COUNTS)])
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts by source.
+
+    ``+`` is associative and commutative with :meth:`zero`, so Beam may add in any order.
+
+    Attributes:
+        table: one row a source, sorted by source: ``records`` read; ``distinct`` of them after removing exact duplicates (equal
+            text of one source) within each split; how many of the distinct are ``unlawful``; code points of the distinct.
+    """
+
+    table: pa.Table
+
+    @classmethod
+    def zero(cls) -> "Tally":
+        return cls(SCHEMA.empty_table())
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return total([self, other])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tally) and self.table.equals(other.table)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Return the sum of tallies."""
+    table = pa.concat_tables([SCHEMA.empty_table(), *(tally.table for tally in tallies)])
+    return Tally(sum_by_source(table, COUNTS))
+
+
+def sum_by_source(table: pa.Table, counts: Sequence[str]) -> pa.Table:
+    """Add up rows of equal source; the result is sorted by source."""
+    summed = table.group_by("source", use_threads=False).aggregate([(name, "sum") for name in counts])
+    summed = summed.select(["source", *(f"{name}_sum" for name in counts)]).rename_columns(["source", *counts])
+    fields = [pa.field("source", pa.string()), *(pa.field(name, pa.int64()) for name in counts)]
+    return summed.sort_by("source").cast(pa.schema(fields)).combine_chunks()
+
+
+def tally(known: Merged, decider: Decider) -> Tally:
+    """Count the records of a split by source; dead letters have none and are not counted here."""
+    records = known.records
+    alive = pc.is_null(records["error"]).to_numpy()
+    if not alive.any():
+        return Tally.zero()
+    unlawful = unlawful_rows(known, decider)
+    flags = np.zeros(len(records), np.int64)
+    flags[unlawful] = 1
+    characters = records["characters"].to_numpy().astype(np.int64)
+    table = pa.table(
+        {
+            "source": records["source"].cast(pa.string()),
+            "content": records["content"],
+            "unlawful": flags,
+            "characters": characters,
+        }
+    ).filter(pa.array(alive))
+    # Equal texts have equal lengths and findings; max only says so without relying on it.
+    distinct = table.group_by(["source", "content"], use_threads=False).aggregate(
+        [("unlawful", "max"), ("characters", "max"), ("content", "count")]
+    )
+    own = distinct["unlawful_max"].to_numpy()
+    rows = pa.table(
+        {
+            "source": distinct["source"],
+            "records": distinct["content_count"].cast(pa.int64()),
+            "distinct": np.ones(len(distinct), np.int64),
+            "unlawful": own,
+            "characters": distinct["characters_max"],
+            "unlawful_characters": own * distinct["characters_max"].to_numpy(),
+        }
+    )
+    return Tally(sum_by_source(rows, COUNTS))
+
+
+def unlawful_rows(known: Merged, decider: Decider) -> npt.NDArray[np.int64]:
+    """Return the rows of records that count as unlawful."""
+    return np.array([row for row, found in by_row(known.findings) if decider.unlawful(found)], np.int64)
+
+
+def by_row(findings: pa.Table) -> list[tuple[int, list[Finding]]]:
+    """Group findings by record, in row order; errors of taggers are left out."""
+    groups: list[tuple[int, list[Finding]]] = []
+    for values in zip(*(column.to_pylist() for column in findings.columns), strict=True):
+        finding = Finding(*values)
+        if finding.category == ERROR:
+            continue
+        if not groups or groups[-1][0] != finding.row:
+            groups.append((finding.row, []))
+        groups[-1][1].append(finding)
+    return groups

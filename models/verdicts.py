@@ -1,0 +1,173 @@
+"""What becomes of every entry of a split: doors, reasons, and redactions that were checked."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.documents import Documents
+from models.errors import UsageError
+from models.findings import ERROR, Finding
+from models.layer import Merged
+from models.policy import Decider, Reason, Verdict
+from models.redaction import Redaction, label, pseudonym, union
+from models.sources import STATES, SourceStates
+from models.taggers import Tagger
+from models.tagging import tag
+from models.tally import by_row
+
+CLEAN, QUARANTINE, DROPPED, DEAD = range(4)
+DOORS = ("clean", "quarantine", "dropped", "dead")
+"""Where an entry leaves, by code."""
+
+_DOOR_OF = {"keep": CLEAN, "redact": CLEAN, "quarantine": QUARANTINE, "drop": DROPPED}
+IDENTIFIERS = frozenset({"id", "url"})
+"""Views of findings that are not on the text; such a finding cannot be cut out of the record."""
+
+
+@dataclass
+class Outcome:
+    """The fate of one entry that was not simply kept."""
+
+    door: int
+    action: str
+    reasons: Sequence[Reason] = ()
+    redactions: Sequence[Redaction] = ()
+    error: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The fate of every entry of a split.
+
+    Attributes:
+        doors: uint8, shape (n,), index in :data:`DOORS`.
+        outcomes: by row, of all entries that are not simply kept.
+        private_ids: rows whose id must not be shown.
+    """
+
+    doors: npt.NDArray[np.uint8]
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    private_ids: frozenset[int] = frozenset()
+
+
+def decide(known: Merged, decider: Decider, states: SourceStates) -> Verdicts:
+    """Decide every entry of a split from what is known of it and the states of its sources."""
+    records = known.records
+    doors = np.zeros(len(records), np.uint8)
+    outcomes: dict[int, Outcome] = {}
+    codes = _state_codes(records, states)
+    lengths = records["characters"].to_numpy()
+    for row, found in by_row(known.findings):
+        verdict = _strict_on_identifiers(decider.decide(int(lengths[row]), found, _state(codes[row])))
+        if verdict.action != "keep" or verdict.reasons:
+            outcomes[row] = Outcome(_DOOR_OF[verdict.action], verdict.action, verdict.reasons)
+    for row in np.flatnonzero(codes).tolist():
+        if row not in outcomes:
+            verdict = decider.decide(int(lengths[row]), (), _state(codes[row]))
+            outcomes[row] = Outcome(_DOOR_OF[verdict.action], verdict.action, verdict.reasons)
+    _bury(known, outcomes)
+    for row, outcome in list(outcomes.items()):
+        doors[row] = outcome.door
+        if outcome.action == "keep":
+            del outcomes[row]
+    return Verdicts(doors, dict(sorted(outcomes.items())), _private_ids(known.findings))
+
+
+def _state(code: int) -> str:
+    return STATES[code] if code else ""
+
+
+def _state_codes(records: pa.Table, states: SourceStates) -> npt.NDArray[np.uint8]:
+    sources = records["source"].combine_chunks()
+    if isinstance(sources, pa.ChunkedArray):
+        sources = pa.chunked_array([sources]).combine_chunks() if sources.num_chunks else pa.array([], pa.string())
+    names = pc.fill_null(sources.cast(pa.string()), "")
+    encoded = pc.dictionary_encode(names)
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    codes = states.lookup(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
+    codes[~pc.is_null(records["error"]).to_numpy()] = 0
+    return codes
+
+
+def _strict_on_identifiers(verdict: Verdict) -> Verdict:
+    """Quarantine a record whose id or URL would need redaction: the field is needed whole."""
+    if verdict.action != "redact":
+        return verdict
+    marked = [r for r in verdict.reasons if r.action == "redact" and r.finding and r.finding.view in IDENTIFIERS]
+    if not marked:
+        return verdict
+    raised = [Reason(reason.policy_rule, "quarantine", reason.finding) for reason in marked]
+    rest = [reason for reason in verdict.reasons if reason not in marked]
+    return Verdict("quarantine", (*raised, *rest))
+
+
+def _bury(known: Merged, outcomes: dict[int, Outcome]) -> None:
+    errors = known.records["error"].to_pylist()
+    details = known.records["detail"].to_pylist()
+    for row, error in enumerate(errors):
+        if error is not None:
+            outcomes[row] = Outcome(DEAD, "dead", error=error, detail=details[row] or "")
+    table = known.findings.filter(pc.equal(known.findings["category"], ERROR))
+    for row, name, rule in zip(*(table[part].to_pylist() for part in ("row", "tagger", "rule")), strict=True):
+        outcomes[row] = Outcome(DEAD, "dead", error="tagger_error", detail=f"{name}: {rule}")
+
+
+def _private_ids(findings: pa.Table) -> frozenset[int]:
+    return frozenset(findings.filter(pc.equal(findings["view"], "id"))["row"].to_pylist())
+
+
+def redactions(text: str, outcome: Outcome, decider: Decider, key: bytes | None) -> list[Redaction]:
+    """Return what is to be cut out of a record's text.
+
+    Raises:
+        UsageError: if the policy wants pseudonyms and there is no key.
+    """
+    spans = []
+    for reason in outcome.reasons:
+        if reason.action != "redact" or reason.finding is None:
+            continue
+        finding = reason.finding
+        word = label(finding.category)
+        if decider.redaction(reason) == "pseudonym":
+            if key is None:
+                raise UsageError(
+                    f"policy rule {reason.policy_rule} replaces values by pseudonyms, which needs a key: "
+                    "name the environment variable that holds one (key_env: …), or redact with placeholder"
+                )
+            word = f"{word}:{pseudonym(key, finding.category, text[finding.start : finding.end])}"
+        start, end = (0, len(text)) if finding.start == finding.end else (finding.start, finding.end)
+        spans.append(Redaction(start, end, f"[{word}]"))
+    return union(spans)
+
+
+def still_found(
+    documents: Documents, redacted: Sequence[str], taggers: Sequence[Tagger], decider: Decider
+) -> list[bool]:
+    """Tell for each redacted text whether the policy would still do anything to it."""
+    again = Documents(
+        documents.rows, documents.id, pa.array(list(redacted), pa.string()), documents.source, documents.url
+    )
+    found: dict[int, list[Finding]] = dict(by_row(tag(again, taggers).table))
+    return [decider.decide(len(text), found.get(row, ())).action != "keep" for row, text in enumerate(redacted)]
+
+
+def key_from(name: str | None) -> bytes | None:
+    """Return the key that an environment variable holds.
+
+    Raises:
+        UsageError: if it is named but not set.
+    """
+    if name is None:
+        return None
+    value = os.environ.get(name)
+    if not value:
+        raise UsageError(
+            f"the environment variable {name} (key_env) is not set; export {name}=<at least 16 random bytes>"
+        )
+    return value.encode()

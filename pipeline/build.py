@@ -1,0 +1,63 @@
+"""The whole graph."""
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, AsSingleton
+
+from models.job import Job
+from transforms.base import Base
+from transforms.conclude import Conclude
+from transforms.judge import Judge
+from transforms.plan import Plan
+from transforms.release import Release
+from transforms.tag import TagSplits
+
+STAGES = ("plan", "tag", "judge", "release")
+"""What a run may stop after."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a job.
+
+    Attributes:
+        patterns: globs, folders and files of shards.
+        input_root: shards are known by their path below it.
+        base: the release to start from.
+        name: of this execution.
+        exact: whether shards that are not named leave the corpus.
+        until: the last stage.
+        workers: processes on each machine.
+        stall_timeout: seconds.
+    """
+
+    job: Job
+    patterns: tuple[str, ...]
+    input_root: str
+    base: Base
+    name: str
+    exact: bool = False
+    until: str = "release"
+    workers: int = 1
+    stall_timeout: float = 600.0
+
+
+def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:
+    """Put the graph of a run into a pipeline, and return what each stage gives."""
+    job, base, means = run.job, run.base, (run.workers, run.stall_timeout)
+    inputs = pipeline | "Inputs" >> beam.Create([run.patterns])
+    agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, *means)
+    if run.until == "plan":
+        return {"plan": agenda}
+    tagged = agenda | "Tag" >> TagSplits(job, base, *means)
+    if run.until == "tag":
+        return {"plan": agenda, "tag": tagged}
+    judged = tagged | "Judge" >> Judge(job, base, AsSingleton(agenda))
+    if run.until == "judge":
+        return {"plan": agenda, "tag": tagged, "judge": judged}
+    released = judged | "Release" >> Release(job, *means)
+    concluded = released | "Conclude" >> Conclude(
+        job, base, run.name, AsSingleton(agenda), AsList(tagged), AsSingleton(judged)
+    )
+    return {"plan": agenda, "tag": tagged, "judge": judged, "release": concluded}

@@ -1,0 +1,118 @@
+"""A corpus on disk: its releases, the one pointer, and what the pointer names."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.catalogue import Catalogue
+from models.errors import StoreConflictError, UsageError
+from models.parts import PLACES
+from models.store import locked, sync_folder
+from transforms.base import Base
+
+CURRENT = "current"
+LINKS = (*PLACES, "sources.parquet", "sources.csv", "blacklist.json", "manifest.json", "report.html")
+"""What the root shows of the current release."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An output root.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path
+
+    @property
+    def number(self) -> int:
+        """Number of the current release, 0 before the first."""
+        link = self.root / CURRENT
+        return int(link.readlink().name) if link.is_symlink() else 0
+
+    def release(self, number: int) -> Path:
+        return self.root / "releases" / str(number)
+
+    def manifest(self, number: int | None = None) -> dict[str, Any]:
+        """Return a release's manifest, of the current one by default.
+
+        Raises:
+            UsageError: if there is no such release.
+        """
+        number = self.number if number is None else number
+        path = self.release(number) / "manifest.json"
+        if not number or not path.exists():
+            raise UsageError(f"{self.root}: no release {number or ''} here; make one with: winnow run … -o {self.root}")
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return manifest
+
+    def base(self) -> Base:
+        """Return the release that a run starts from."""
+        number = self.number
+        if not number:
+            return Base()
+        catalogue = self.manifest(number)["catalogue"]
+        return Base(number, catalogue["splits"], catalogue["tallies"])
+
+    def catalogue(self, number: int | None = None) -> Catalogue:
+        """Return a release's catalogue."""
+        facts = self.manifest(number)["catalogue"]
+        store = self.root / "store"
+        return Catalogue.read(store / facts["splits"], store / facts["tallies"])
+
+    def numbers(self) -> Iterator[int]:
+        """Return the numbers of all releases there are, ascending."""
+        folder = self.root / "releases"
+        if folder.is_dir():
+            yield from sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+    def publish(self, staged: Path, restricted: Path | None, base: int) -> int:
+        """Make a staged folder the current release, and return its number.
+
+        Args:
+            staged: a folder on the same file system, complete but for the links to ``restricted``.
+            restricted: root of quarantine and dead letters, where it is not this one.
+            base: number of the release that it was made from.
+
+        Raises:
+            StoreConflictError: if another release came since.
+        """
+        with locked(self.root):
+            if self.number != base:
+                raise StoreConflictError(
+                    f"release {self.number} was published since this run started from {base or 'nothing'}"
+                )
+            number = base + 1
+            target = self.release(number)
+            if target.exists():
+                shutil.rmtree(target)  # left by a run that died before it moved the pointer
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if restricted is not None:
+                private = restricted / "releases" / str(number)
+                if private.exists():
+                    shutil.rmtree(private)
+                private.parent.mkdir(parents=True, exist_ok=True)
+                (staged / "restricted").rename(private)
+                for place in ("quarantine", "dead"):
+                    (staged / place).symlink_to(private / place)
+            staged.rename(target)
+            sync_folder(target.parent)
+            self._show()
+            near = self.root / f".{CURRENT}.{os.getpid()}"
+            near.unlink(missing_ok=True)
+            near.symlink_to(Path("releases") / str(number))
+            near.rename(self.root / CURRENT)
+            sync_folder(self.root)
+        return number
+
+    def _show(self) -> None:
+        """Make the root's links; all go through the one pointer, so all turn at once."""
+        for name in LINKS:
+            link = self.root / name
+            if not link.is_symlink():
+                link.symlink_to(Path(CURRENT) / name)

@@ -1,0 +1,142 @@
+"""Launching a run on this machine: the in-memory runner, all cores, no port."""
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from models.errors import StoreConflictError, UsageError, WinnowError
+from models.outcome import Outcome
+from models.store import LocalStore
+from pipeline.build import Run, build
+from pipeline.config import Settings, input_root, make_job
+from pipeline.corpus import Corpus
+from pipeline.publish import Published, describe_job, publish
+
+_RACES = 5
+
+# The in-memory runner is named in full: "DirectRunner" is whatever is installed, and its mode multi_threading loses records.
+MODES = ("in_memory", "multi_processing")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a launch came to: the stages' results, the outcome if it was concluded, and the release if it was published."""
+
+    stages: dict[str, Any]
+    outcome: Outcome | None
+    published: Published | None
+    seconds: float
+
+
+def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, until: str = "release") -> Run:
+    """Return the run that settings ask for, with everything checked that can be known before.
+
+    Raises:
+        UsageError: naming what is wrong.
+    """
+    job = make_job(settings, sample_ppm, limit)
+    file = settings.file
+    root = Path(job.root)
+    LocalStore(root).prepare()
+    LocalStore(root / "store").prepare()
+    if job.restricted != job.root:
+        LocalStore(Path(job.restricted), 0o700).prepare()
+        LocalStore(Path(job.restricted) / "store", 0o700).prepare()
+    corpus = Corpus(root)
+    if corpus.number and corpus.manifest()["job"]["sample"] != describe_job(job)["sample"]:
+        raise UsageError(
+            f"{root} holds {corpus.manifest()['job']['sample'] or 'a whole corpus'}, this run would make "
+            f"{describe_job(job)['sample'] or 'a whole corpus'}; give the trial an output of its own"
+        )
+    folder = settings.folder
+    patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
+    return Run(
+        job=job,
+        patterns=patterns,
+        input_root=input_root(settings),
+        base=corpus.base(),
+        name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
+        exact=file.exact,
+        until=until,
+        workers=file.workers or os.cpu_count() or 1,
+        stall_timeout=file.stall_timeout,
+    )
+
+
+def _absolute(patterns: tuple[str, ...], folder: Path) -> list[str]:
+    return [pattern if "://" in pattern else os.path.normpath(folder / pattern) for pattern in patterns]
+
+
+def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable[[str], None] = print) -> Result:
+    """Run the graph here and publish its outcome.
+
+    A run that loses the race for the pointer plans again from the winner's catalogue.
+
+    Raises:
+        WinnowError: with place and remedy.
+    """
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    corpus = Corpus(Path(run.job.root))
+    for race in range(_RACES):
+        stages = _execute(run, mode)
+        if run.until != "release":
+            return Result(stages, None, None, time.monotonic() - clock)
+        outcome = _outcome(run)
+        if not to_publish:
+            return Result(stages, outcome, None, time.monotonic() - clock)
+        try:
+            published = publish(corpus, outcome, run.job, started)
+        except StoreConflictError as error:
+            if race == _RACES - 1:
+                raise
+            say(f"{error}; planning again from there")
+            run = replace(run, base=corpus.base(), name=f"{run.name}-{race + 2}")
+            continue
+        return Result(stages, outcome, published, time.monotonic() - clock)
+    raise AssertionError("not reached")
+
+
+def _outcome(run: Run) -> Outcome:
+    store = LocalStore(Path(run.job.root) / "store")
+    return Outcome.from_json(store.read(f"runs/{run.name}/outcome.json"))
+
+
+def _execute(run: Run, mode: str) -> dict[str, Any]:
+    if mode not in MODES:
+        raise UsageError(f"mode {mode!r}: it loses records or is unknown; use one of {', '.join(MODES)}")
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    options = PipelineOptions(
+        ["--direct_running_mode", mode, "--direct_num_workers", "1" if mode == "in_memory" else str(run.workers)]
+    )
+    run = run if mode == "in_memory" else replace(run, workers=1)
+    try:
+        pipeline = beam.Pipeline(runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner", options=options)
+        build(pipeline, run)
+        pipeline.run().wait_until_finish()
+    except WinnowError:
+        raise
+    except Exception as error:
+        known = _known(error)
+        if known is None:
+            raise
+        raise known from error
+    return {}
+
+
+def _known(error: BaseException) -> WinnowError | None:
+    """Return the error of ours inside one of Beam's."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, WinnowError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None

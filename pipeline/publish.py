@@ -1,0 +1,240 @@
+"""Publish: from a run's outcome to the current release."""
+
+import csv
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.catalogue import Catalogue, Row
+from models.digest import digest_of, digest_of_file
+from models.job import Job
+from models.outcome import Outcome
+from models.parts import PLACES, RESTRICTED
+from pipeline.corpus import Corpus
+from pipeline.report import render_report
+
+BLACKLIST_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing came to: the number of the release, and whether it is a new one."""
+
+    number: int
+    is_new: bool
+
+
+def describe_job(job: Job) -> dict[str, Any]:
+    """Return what of a job a release depends on, with digests, for the manifest."""
+    policy = job.policy
+    return {
+        "policy": {
+            "name": policy.name,
+            "version": policy.version,
+            "instrument": policy.instrument,
+            "digest": policy.digest,
+            "counting": policy.counting_digest,
+            "reading": policy.sources.reading,
+            "basis": policy.sources.basis,
+            "limit": str(policy.sources.limit),
+            "min_records": policy.sources.min_records,
+        },
+        "taggers": job.wanted,
+        "reading": job.reading.digest,
+        "sample": _sample(job),
+        "output": job.release_digest,
+        "key": job.key_id,
+        "version": version("winnow-corpus"),
+    }
+
+
+def _sample(job: Job) -> str:
+    parts = []
+    if job.reading.sample_ppm < 1_000_000:
+        parts.append(f"{job.reading.sample_ppm / 10_000:g} %")
+    if job.reading.limit:
+        parts.append(f"first {job.reading.limit} records")
+    return ", ".join(parts)
+
+
+def publish(corpus: Corpus, outcome: Outcome, job: Job, started: str) -> Published:
+    """Make a run's outcome the current release, unless it is what the current one is.
+
+    Raises:
+        StoreConflictError: if another release was published since the run started.
+    """
+    described = describe_job(job)
+    catalogue_names = {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources}
+    if outcome.base and corpus.number == outcome.base:
+        current = corpus.manifest()
+        if current["catalogue"] == catalogue_names and current["job"] == described:
+            return Published(outcome.base, False)
+    store = Path(job.root) / "store"
+    catalogue = Catalogue.read(store / outcome.splits, store / outcome.tallies)
+    sources = with_kind(pq.read_table(store / outcome.sources), catalogue, job)
+    run = digest_of({"job": described, "catalogue": catalogue_names, "as_of": job.as_of, "base": outcome.base})[:16]
+    manifest = {
+        "format": 1,
+        "release": outcome.base + 1,
+        "base": outcome.base,
+        "run": run,
+        "as_of": job.as_of,
+        "started": started,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "counts": dict(outcome.counts),
+        "work": dict(outcome.work),
+        "shards": len(catalogue.paths),
+        "twins": [list(pair) for pair in outcome.twins],
+        "gone": list(outcome.gone),
+        "catalogue": catalogue_names,
+        "job": described,
+        "inputs": [
+            {"path": path, "sha256": shard.checksum, "size": shard.size}
+            for path in catalogue.paths
+            if (shard := catalogue.shard(path)) is not None
+        ],
+    }
+    is_apart = job.restricted != job.root
+    with tempfile.TemporaryDirectory(dir=_staging(corpus.root), prefix="release-") as name:
+        staged = Path(name) / "staged"
+        _stage(staged, catalogue, manifest, sources, corpus, job)
+        number = corpus.publish(staged, Path(job.restricted) if is_apart else None, outcome.base)
+    return Published(number, True)
+
+
+def _staging(root: Path) -> Path:
+    folder = root / "store" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _stage(
+    staged: Path, catalogue: Catalogue, manifest: dict[str, Any], sources: pa.Table, corpus: Corpus, job: Job
+) -> None:
+    """Lay out a release in a folder: links to the parts under plain names, and the tables."""
+    is_apart = job.restricted != job.root
+    for place in PLACES:
+        if is_apart and place in RESTRICTED:
+            (staged / "restricted" / place).mkdir(parents=True, mode=0o700)
+        else:
+            (staged / place).mkdir(parents=True, mode=0o700 if place in RESTRICTED else 0o755)
+    files = []
+    for row in catalogue.rows():
+        for part in row.release.files:
+            apart = is_apart and part.place in RESTRICTED
+            folder = staged / "restricted" if apart else staged
+            link = folder / part.place / part.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            os.link(Path(job.restricted if part.place in RESTRICTED else job.root) / "store" / part.object, link)
+            files.append(
+                {"path": f"{part.place}/{part.name}", "size": part.size, "sha256": part.sha256, "records": part.records}
+            )
+    write_json(staged / "audit" / "taggers.json", {"taggers": job.wanted, "policy": manifest["job"]["policy"]})
+    pq.write_table(sources, staged / "sources.parquet", compression="zstd")
+    write_csv(staged / "sources.csv", sources)
+    write_json(staged / "blacklist.json", blacklist(sources, manifest, _previous(corpus)))
+    reasons, errors, dead = _sums(catalogue.rows())
+    page = render_report(manifest | manifest["job"], sources, reasons, errors, dead)
+    (staged / "report.html").write_text(page, "utf-8")
+    for name in ("sources.parquet", "sources.csv", "blacklist.json", "report.html", "audit/taggers.json"):
+        path = staged / name
+        files.append({"path": name, "size": path.stat().st_size, "sha256": digest_of_file(path)})
+    write_json(staged / "manifest.json", manifest | {"files": files})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with sorted keys for people and programs."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_csv(path: Path, table: pa.Table) -> None:
+    """Write a table as CSV (RFC 4180); cells that a spreadsheet would take for a formula get a leading apostrophe."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.schema.names)
+        for row in table.to_pylist():
+            writer.writerow([_cell(value) for value in row.values()])
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def with_kind(sources: pa.Table, catalogue: Catalogue, job: Job) -> pa.Table:
+    """Add the kind of each source's key: ``name`` (a column), ``domain`` (of a URL), ``path``, or ``mixed``."""
+    kinds: dict[str, str] = {}
+    by_row = [_kind(row, job) for row in catalogue.rows()]
+    pairs = pa.table({"row": catalogue.tallies["row"], "source": catalogue.tallies["source"]})
+    for row, source in zip(pairs["row"].to_pylist(), pairs["source"].to_pylist(), strict=True):
+        kind = by_row[row]
+        kinds[source] = kind if kinds.get(source, kind) == kind else "mixed"
+    column = pa.array([kinds.get(name, "") for name in sources["source"].to_pylist()], pa.string())
+    reading = job.policy.sources
+    count = len(sources)
+    return (
+        sources.add_column(1, "kind", column)
+        .append_column("reading", pa.array([reading.reading] * count, pa.string()))
+        .append_column("basis", pa.array([reading.basis] * count, pa.string()))
+    )
+
+
+def _kind(row: Row, job: Job) -> str:
+    origin, columns = job.reading.source_from, row.split.shard.columns
+    if origin == "auto":
+        origin = "column" if columns.source else "url" if columns.url else "path"
+    return {"column": "name", "url": "domain", "path": "path"}[origin]
+
+
+def _previous(corpus: Corpus) -> dict[str, Any]:
+    return json.loads((corpus.release(corpus.number) / "blacklist.json").read_text("utf-8")) if corpus.number else {}
+
+
+def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
+    """Return the blacklist: sources to shut out, and those on hold, with share, number of records and since when.
+
+    The form is that of ``pipeline/blacklist.schema.json``.
+    """
+    before = {(e["key"], e["state"]): e for e in [*previous.get("blacklisted", []), *previous.get("hold", [])]}
+    policy = manifest["job"]["policy"]
+    lists: dict[str, list[dict[str, Any]]] = {"blacklisted": [], "hold": []}
+    for row in sources.to_pylist():
+        if row["state"] not in lists:
+            continue
+        known = before.get((row["source"], row["state"]), {})
+        lists[row["state"]].append(
+            {
+                "key": row["source"],
+                "kind": row["kind"],
+                "state": row["state"],
+                "share": f"{row['unlawful']}/{row['distinct']}",
+                "n": row["distinct"],
+                "since": known.get("since", manifest["as_of"]),
+                "run": known.get("run", manifest["run"]),
+                "policy": f"{policy['name']}@{policy['version']}",
+            }
+        )
+    reading = f"reading: {policy['reading']}, basis: {policy['basis']} (estimated from detectors, not audited)"
+    return {"format": BLACKLIST_FORMAT, "reading": reading, "limit": policy["limit"], **lists}
+
+
+def _sums(rows: Iterable[Row]) -> tuple[dict[str, int], dict[str, int], list[tuple[str, int]]]:
+    reasons: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    dead: Counter[str] = Counter()
+    for row in rows:
+        reasons.update(row.release.reasons)
+        errors.update(row.release.errors)
+        if row.release.counts["dead"]:
+            dead[row.split.shard.path] += row.release.counts["dead"]
+    worst = sorted(dead.items(), key=lambda item: (-item[1], item[0]))
+    return dict(sorted(reasons.items())), dict(sorted(errors.items())), worst

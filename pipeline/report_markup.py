@@ -1,0 +1,78 @@
+"""Markup of the report: everything is escaped unless it is markup already, and how numbers are written."""
+
+import html
+import unicodedata
+from collections.abc import Iterable
+from fractions import Fraction
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_LONGEST, _HEAD, _TAIL = 96, 72, 20
+NONE = "–"
+"""Stands where there is no number."""
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def fill(template: str, **values: str | int) -> Markup:
+    """Put values into ``{places}`` of trusted markup: text is escaped, integers get thousands separators."""
+    return Markup(template.format(**{key: _written(value) for key, value in values.items()}))
+
+
+def joined(parts: Iterable[Markup], between: str = "") -> Markup:
+    """Put pieces of markup together."""
+    return Markup(between.join(parts))
+
+
+def name(text: str) -> Markup:
+    """Return a name that came with the data: set apart from the text round it, and not longer than a line or two.
+
+    Names are hostile: they may hold markup, direction overrides or thousands of characters.
+    """
+    short = text if len(text) <= _LONGEST else f"{text[:_HEAD]}…{text[-_TAIL:]}"
+    return fill('<bdi class="name">{short}</bdi>', short=short)
+
+
+def _written(value: str | int) -> str:
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}"
+    # quote=True is the default; it makes the result safe in attributes too.
+    return html.escape(_visible(value))
+
+
+def _visible(text: str) -> str:
+    """Return the text with control, format and direction characters written out."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(f"\\u{{{ord(each):04x}}}" if unicodedata.category(each) in _HIDDEN else each for each in text)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share with two decimals; one that is neither nothing nor everything is never written as if it were."""
+    if not whole:
+        return NONE
+    hundredths = (part * 20_000 + whole) // (2 * whole)
+    if part and not hundredths:
+        return "< 0.01\u00a0%"
+    if part < whole and hundredths >= 10_000:
+        return "> 99.99\u00a0%"
+    return f"{hundredths // 100}.{hundredths % 100:02}\u00a0%"
+
+
+def exact_percent(share: Fraction) -> str:
+    """Return a limit as it is: ``5 %``, ``2.5 %``, or a fraction if it has no short decimal form."""
+    millionths = share * 100_000_000
+    if millionths.denominator != 1:
+        return f"{share.numerator}/{share.denominator}"
+    decimal = f"{millionths.numerator // 1_000_000}.{millionths.numerator % 1_000_000:06}".rstrip("0").rstrip(".")
+    return f"{decimal}\u00a0%"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,53 @@
+"""Conclude: all receipts to the outcome that publishing starts from."""
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from models.agenda import Agenda
+from models.job import Job
+from models.judging import Judged
+from models.outcome import Outcome, conclude
+from models.release_pass import Released
+from models.store import scratch_file
+from models.tag_pass import Tagged
+from transforms.base import Base, read_base
+from transforms.workspace import workspace
+
+
+@dataclass
+class Conclude(beam.PTransform):  # type: ignore[misc]
+    """Writes the new catalogue and the outcome as ``runs/<run>/outcome.json``.
+
+    Attributes:
+        agenda, judged: as singletons.
+        tagged: as a list.
+        run: names the folder.
+    """
+
+    job: Job
+    base: Base
+    run: str
+    agenda: beam.pvalue.AsSingleton
+    tagged: beam.pvalue.AsList
+    judged: beam.pvalue.AsSingleton
+
+    def expand(self, released: beam.PCollection) -> beam.PCollection:
+        return (
+            released
+            | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            | "Conclude" >> beam.Map(self._conclude, self.agenda, self.tagged, self.judged)
+        )
+
+    def _conclude(
+        self, released: list[tuple[str, Released]], agenda: Agenda, tagged: list[Tagged], judged: Judged
+    ) -> Outcome:
+        space = workspace(self.job)
+        catalogue = read_base(self.job, self.base)
+        outcome = conclude(
+            agenda, tagged, judged, released, catalogue, self.base.number, self.job, space.store, space.scratch
+        )
+        with scratch_file(space.scratch) as path:
+            path.write_text(outcome.to_json(), "utf-8")
+            space.store.create_once(f"runs/{self.run}/outcome.json", path)
+        return outcome

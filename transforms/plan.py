@@ -1,0 +1,90 @@
+"""Plan: input patterns to the run's agenda."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from models.agenda import Agenda, settle
+from models.errors import UsageError
+from models.job import Job
+from models.planning import plan_shard
+from models.shard import Shard
+from transforms.base import Base, read_base
+from transforms.pool import WATCH, Pooled
+from transforms.workspace import list_shards, workspace
+
+_SHARDS_A_TASK = 64
+
+
+@dataclass(frozen=True)
+class PlanTask:
+    """Some shards by path, with what the catalogue has of each."""
+
+    shards: tuple[tuple[str, Shard | None], ...]
+
+
+def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> list[Shard]:
+    """Hash and cut some shards."""
+    job, root = shared
+    opener = workspace(job).opener
+    planned = []
+    for path, known in task.shards:
+        beat(path, 0)
+        planned.append(plan_shard(opener, root, path, job.reading, job.split_size, known))
+    return planned
+
+
+def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iterable[PlanTask]:
+    """List the shards that the patterns name.
+
+    Raises:
+        UsageError: if there are none, unless the job allows it.
+    """
+    paths = sorted({path for pattern in patterns for path in list_shards(pattern, root)})
+    if not paths and not job.allow_empty:
+        raise UsageError(f"nothing matches {', '.join(patterns)}; check the paths, or say allow_empty")
+    catalogue = read_base(job, base)
+    # A large corpus goes 64 shards a task; a small one is spread over the workers.
+    size = max(1, min(_SHARDS_A_TASK, len(paths) // 16))
+    for start in range(0, len(paths), size):
+        WATCH.planned["plan"] += 1
+        yield PlanTask(tuple((path, catalogue.shard(path)) for path in paths[start : start + size]))
+
+
+@dataclass
+class Plan(beam.PTransform):  # type: ignore[misc]
+    """Lists, hashes and cuts shards, and joins them with the catalogue; gives one :class:`Agenda`.
+
+    Attributes:
+        root: input root; shards are known by their path below it.
+        base: the release that the run starts from.
+        exact: whether shards that are not named leave the corpus.
+    """
+
+    job: Job
+    root: str
+    base: Base
+    exact: bool
+    workers: int
+    stall_timeout: float
+
+    def expand(self, patterns: beam.PCollection) -> beam.PCollection:
+        job, root, base = self.job, self.root, self.base
+        work = Pooled("plan", plan_task, (job, root), self.workers, self.stall_timeout, _name)
+        return (
+            patterns
+            | "List" >> beam.FlatMap(lambda names: plan_tasks(names, job, root, base))
+            | "Spread" >> beam.Reshuffle()
+            | "HashAndCut" >> beam.ParDo(work)
+            | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            | "Settle" >> beam.Map(self._settle)
+        )
+
+    def _settle(self, planned: list[list[Shard]]) -> Agenda:
+        shards = [shard for some in planned for shard in some]
+        return settle(shards, read_base(self.job, self.base), self.job, self.exact)
+
+
+def _name(task: PlanTask) -> str:
+    return task.shards[0][0]

@@ -1,0 +1,245 @@
+"""All cores of one machine inside one DoFn: a process pool that opens no port and never sees a record's text pickled.
+
+Beam's in-memory runner runs a stage's elements one after another. This DoFn hands them to worker processes and gives the results
+on as they come. Elements are small (splits), results are receipts.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import ForkServerContext
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+
+from models.errors import ToolError, WinnowError
+
+Beat = Callable[[str, int], None]
+Work = Callable[[Any, Any, Beat], Any]
+"""A function of the element, the shared argument and a place to report to; importable by name."""
+
+_TRIES = 3
+_PRELOAD = ["transforms.tag", "transforms.release", "transforms.plan"]
+
+
+class Watch:
+    """Hears where every worker stands; for the process that launched the run.
+
+    Attributes:
+        listener: told the stage and the bytes of every report.
+        last: by number of task, when it reported last, from where, and its process.
+        planned, done: tasks by stage.
+        findings: by tagger.
+    """
+
+    def __init__(self) -> None:
+        self.listener: Callable[[str, int], None] | None = None
+        self.last: dict[int, tuple[float, str, int]] = {}
+        self.planned: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.findings: Counter[str] = Counter()
+
+    def hear(self, number: int, pid: int, stage: str, place: str, count: int) -> None:
+        self.last[number] = (time.monotonic(), place, pid)
+        if self.listener is not None:
+            self.listener(stage, count)
+
+    def finish(self, stage: str) -> None:
+        self.done[stage] += 1
+        if self.listener is not None:
+            self.listener(stage, 0)
+
+    def stalled(self, running: set[int], timeout: float) -> tuple[str, int] | None:
+        """Return place and process of a task that said nothing for too long."""
+        now = time.monotonic()
+        for number in running:
+            since, place, pid = self.last.get(number, (now, "", 0))
+            if pid and now - since > timeout:
+                return place, pid
+        return None
+
+
+WATCH = Watch()
+_beats: Any = None
+
+
+def _initialize(beats: Any) -> None:
+    global _beats
+    _beats = beats
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        # A worker whose launcher was killed would wait for its next task for ever.
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _call(work: Work, number: int, stage: str, element: Any, shared: Any) -> Any:
+    def beat(place: str, count: int) -> None:
+        _beats.put((number, os.getpid(), stage, place, count))
+
+    beat("", 0)
+    return work(element, shared, beat)
+
+
+class Pool:
+    """A process pool that can be made anew after a worker died."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(_PRELOAD)
+        self._beats = self._context.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._executor = self._make()
+
+    def _make(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._workers, self._context, _initialize, (self._beats,))
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                WATCH.hear(*self._beats.get())
+            except (EOFError, OSError):
+                return
+
+    def submit(self, *args: Any) -> "Future[Any]":
+        return self._executor.submit(_call, *args)
+
+    def renew(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = self._make()
+
+
+_pool: Pool | None = None
+
+
+def _shared_pool(workers: int) -> Pool:
+    global _pool
+    if _pool is None:
+        _pool = Pool(workers)
+    return _pool
+
+
+class Pooled(beam.DoFn):
+    """Applies ``work(element, shared, beat)`` to every element, in processes if there is more than one worker.
+
+    A task that fails with an input or output error is tried three times. A worker that dies takes its task with it: what was
+    under way is then tried alone, once; what kills a worker again fails the run. A task that reports nothing for
+    ``stall_timeout`` seconds is killed and fails the run, which names where it stood: a pattern that never ends must not
+    hang a night, and time must not decide what is found.
+
+    Args:
+        name: what to call an element in errors.
+    """
+
+    def __init__(
+        self, stage: str, work: Work, shared: Any, workers: int, stall_timeout: float, name: Callable[[Any], str]
+    ) -> None:
+        self._stage, self._work, self._shared = stage, work, shared
+        self._workers, self._stall, self._name = workers, stall_timeout, name
+
+    def start_bundle(self) -> None:
+        self._running: dict[Future[Any], tuple[int, Any, int]] = {}
+        self._count = 0
+
+    def process(self, element: Any) -> Iterator[Any]:
+        if self._workers == 1:
+            result = _in_process(self._work, element, self._shared, self._stage)
+            WATCH.finish(self._stage)
+            yield result
+            return
+        self._submit(element, 1)
+        while len(self._running) >= 2 * self._workers:
+            yield from self._collect()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        while getattr(self, "_running", None):
+            for result in self._collect():
+                yield GlobalWindows.windowed_value(result)
+
+    def teardown(self) -> None:
+        pass
+
+    def _submit(self, element: Any, tries: int) -> None:
+        self._count += 1
+        number = hash((self._stage, self._count, id(self)))
+        pool = _shared_pool(self._workers)
+        future = pool.submit(self._work, number, self._stage, element, self._shared)
+        self._running[future] = (number, element, tries)
+
+    def _collect(self) -> list[Any]:
+        done, _ = wait(self._running, timeout=1.0, return_when=FIRST_COMPLETED)
+        if not done:
+            self._check_stall()
+        results = []
+        lost: list[Any] = []
+        for future in done:
+            _, element, tries = self._running.pop(future)
+            try:
+                results.append(future.result())
+                WATCH.finish(self._stage)
+            except BrokenProcessPool:
+                lost.append(element)
+            except WinnowError:
+                raise
+            except OSError as error:
+                if tries >= _TRIES:
+                    raise OSError(f"{self._name(element)}: {error} (tried {tries} times)") from error
+                time.sleep(0.2 * tries)
+                self._submit(element, tries + 1)
+        return results + (self._alone(lost) if lost else [])
+
+    def _check_stall(self) -> None:
+        stalled = WATCH.stalled({number for number, _, _ in self._running.values()}, self._stall)
+        if stalled is None:
+            return
+        place, pid = stalled
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        raise ToolError(
+            f"{self._stage}: no progress for {self._stall:g} s at {place}; a pattern or tool does not end there. "
+            "Mend the tagger, or raise stall_timeout"
+        )
+
+    def _alone(self, lost: list[Any]) -> list[Any]:
+        """Try one by one what was under way when a worker died."""
+        lost += [element for _, element, _ in self._running.values()]
+        self._running.clear()
+        pool = _shared_pool(self._workers)
+        pool.renew()
+        results = []
+        for element in lost:
+            number = hash((self._stage, id(element), "alone"))
+            future = pool.submit(self._work, number, self._stage, element, self._shared)
+            try:
+                results.append(future.result())
+            except BrokenProcessPool:
+                raise ToolError(
+                    f"{self._name(element)}: the worker process died twice on it (killed, out of memory, or a crash in "
+                    "native code); nothing of it was released"
+                ) from None
+        return results
+
+
+def _in_process(work: Work, element: Any, shared: Any, stage: str) -> Any:
+    def beat(place: str, count: int) -> None:
+        WATCH.hear(0, 0, stage, place, count)
+
+    for tries in range(1, _TRIES + 1):
+        try:
+            return work(element, shared, beat)
+        except WinnowError:
+            raise
+        except OSError:
+            if tries == _TRIES:
+                raise
+            time.sleep(0.2 * tries)
+    raise AssertionError("not reached")

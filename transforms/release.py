@@ -1,0 +1,59 @@
+"""Release: splits and source states to output parts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+
+from models.job import Job
+from models.judging import Judged, ReleaseTask
+from models.release_pass import Released
+from models.release_split import release_split
+from models.sources import SourceStates
+from transforms.pool import WATCH, Pooled
+from transforms.tag import shared_stream
+from transforms.workspace import workspace
+
+
+def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[tuple[str, Released]]:
+    """Release the splits of a task; each comes back with the digest of its split."""
+    space = workspace(job)
+    states = SourceStates.read(Path(space.store.local(task.states.name)))
+    done = []
+    with shared_stream([split for split, _, _ in task.splits], space) as stream:
+        for split, layers, digest in task.splits:
+            beat(split.name, split.cut.stop - split.cut.start if split.shard.format == "jsonl" else split.shard.size)
+            released = release_split(
+                split, layers, job, states, space.opener, space.stores(), space.folders(), digest, stream
+            )
+            done.append((split.digest(job.reading), released))
+    return done
+
+
+@dataclass
+class Release(beam.PTransform):  # type: ignore[misc]
+    """Writes what is not up to date; gives the digest of each split with its :class:`Released`."""
+
+    job: Job
+    workers: int
+    stall_timeout: float
+
+    def expand(self, judged: beam.PCollection) -> beam.PCollection:
+        work = Pooled("release", release_task, self.job, self.workers, self.stall_timeout, _name)
+        return (
+            judged
+            | "Tasks" >> beam.FlatMap(_tasks)
+            | "Spread" >> beam.Reshuffle()
+            | "ReadAndWrite" >> beam.ParDo(work)
+            | "Receipts" >> beam.FlatMap(lambda receipts: receipts)
+        )
+
+
+def _tasks(judged: Judged) -> tuple[ReleaseTask, ...]:
+    WATCH.planned["release"] += len(judged.tasks)
+    return judged.tasks
+
+
+def _name(task: ReleaseTask) -> str:
+    return task.splits[0][0].name

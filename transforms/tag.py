@@ -1,0 +1,96 @@
+"""Tag: splits to receipts, by way of layers in the store."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+import pyarrow as pa
+
+from models.agenda import Agenda, TagTask, tag_tasks
+from models.documents import Documents
+from models.findings import Findings
+from models.job import Job
+from models.records import ShardStream, open_stream
+from models.shard import Split
+from models.tag_pass import Tagged, tag_split
+from models.taggers import Tagger
+from models.tagging import tag
+from transforms.base import Base, read_base
+from transforms.pool import WATCH, Pooled
+from transforms.workspace import Workspace, workspace
+
+
+def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Tagged]:
+    """Tag the splits of a task."""
+    space = workspace(job)
+    with shared_stream([split for split, _ in task.splits], space) as stream:
+        return [
+            tag_split(split, layers, job, space.opener, space.store, space.scratch, beat, stream)
+            for split, layers in task.splits
+        ]
+
+
+@contextlib.contextmanager
+def shared_stream(splits: list[Split], space: Workspace) -> Iterator[ShardStream | None]:
+    """Open a compressed shard once for all its splits; others are opened split by split."""
+    shard = splits[0].shard
+    if not shard.container or len(splits) == 1:
+        yield None
+        return
+    with open_stream(space.opener, shard) as stream:
+        yield stream
+
+
+@dataclass
+class TagSplits(beam.PTransform):  # type: ignore[misc]
+    """Tags what the agenda lacks; gives :class:`Tagged` receipts."""
+
+    job: Job
+    base: Base
+    workers: int
+    stall_timeout: float
+
+    def expand(self, agenda: beam.PCollection) -> beam.PCollection:
+        work = Pooled("tag", tag_task, self.job, self.workers, self.stall_timeout, _name)
+        return (
+            agenda
+            | "Tasks" >> beam.FlatMap(self._tasks)
+            | "Spread" >> beam.Reshuffle()
+            | "ReadAndTag" >> beam.ParDo(work)
+            | "Receipts" >> beam.FlatMap(_each)
+        )
+
+    def _tasks(self, agenda: Agenda) -> Iterable[TagTask]:
+        for task in tag_tasks(agenda, read_base(self.job, self.base), self.job):
+            WATCH.planned["tag"] += 1
+            yield task
+
+
+def _each(receipts: list[Tagged]) -> list[Tagged]:
+    for receipt in receipts:
+        WATCH.findings.update(receipt.findings)
+    return receipts
+
+
+def _name(task: TagTask) -> str:
+    return task.splits[0][0].name
+
+
+@dataclass
+class Tag(beam.PTransform):  # type: ignore[misc]
+    """Tags texts in a pipeline of your own: record batches with a ``text`` column to pairs of batch and findings.
+
+    Attributes:
+        taggers: any that keep the contract of :mod:`models.taggers`.
+        text: name of the text column.
+    """
+
+    taggers: tuple[Tagger, ...]
+    text: str = "text"
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        return batches | "Tag" >> beam.Map(self._tag)
+
+    def _tag(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Findings]:
+        return batch, tag(Documents.of(batch[self.text].to_pylist()), self.taggers)

@@ -1,0 +1,125 @@
+"""What a worker works with: opened shards, stores, and a folder for files on their way."""
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from apache_beam.io.filesystems import FileSystems
+
+from models.errors import UsageError
+from models.files import LocalOpener, Opener
+from models.job import Job
+from models.store import LocalStore, Store
+
+SHARD_PATTERNS = ("*.jsonl", "*.jsonl.*", "*.json.gz", "*.ndjson", "*.ndjson.*", "*.parquet")
+"""What is taken for a shard where a folder is given."""
+
+
+class BeamOpener:
+    """Opens shards on any file system that Beam knows; reads are uncompressed bytes."""
+
+    def open(self, path: str) -> BinaryIO:
+        from apache_beam.io.filesystem import CompressionTypes
+
+        opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return opened
+
+    def stamp(self, path: str) -> str:
+        found = FileSystems.match([path])[0].metadata_list
+        if not found:
+            raise FileNotFoundError(path)
+        return f"{found[0].size_in_bytes}:{found[0].last_updated_in_seconds}:{FileSystems.checksum(path)}"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A worker's means.
+
+    Attributes:
+        opener: of shards.
+        store: the corpus's store.
+        restricted: the store for quarantine and dead letters.
+    """
+
+    opener: Opener
+    store: Store
+    restricted: Store
+
+    @property
+    def scratch(self) -> Path:
+        return Path(self.store.root)
+
+    def stores(self) -> dict[str, Store]:
+        """Return the store of each place."""
+        return {"clean": self.store, "audit": self.store, "quarantine": self.restricted, "dead": self.restricted}
+
+    def folders(self) -> dict[str, Path]:
+        """Return a folder for unfinished files of each place, on the file system of its store."""
+        return {place: Path(store.root) for place, store in self.stores().items()}
+
+
+def workspace(job: Job) -> Workspace:
+    """Return a worker's means for a job."""
+    store = LocalStore(Path(job.root) / "store")
+    restricted = store if job.restricted == job.root else LocalStore(Path(job.restricted) / "store", 0o700)
+    return Workspace(BeamOpener() if "://" in job.root else _Opener(), store, restricted)
+
+
+class _Opener:
+    """Opens local files itself and others by Beam."""
+
+    def __init__(self) -> None:
+        self._local, self._beam = LocalOpener(), BeamOpener()
+
+    def _for(self, path: str) -> Opener:
+        return self._beam if "://" in path else self._local
+
+    def open(self, path: str) -> BinaryIO:
+        return self._for(path).open(path)
+
+    def stamp(self, path: str) -> str:
+        return self._for(path).stamp(path)
+
+
+def list_shards(pattern: str, root: str) -> list[str]:
+    """Return the paths, relative to the root, of the shards that a glob, a folder or a file names.
+
+    Hidden files and those whose names start with an underscore, as other tools mark theirs, are left out of folders and globs.
+
+    Raises:
+        UsageError: if one lies outside the root.
+    """
+    found = []
+    for path in _matches(pattern):
+        if not path.startswith(root.rstrip("/") + "/"):
+            raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
+        found.append(path[len(root.rstrip("/")) + 1 :])
+    return sorted(found)
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    if "://" in pattern:
+        for result in FileSystems.match([pattern]):
+            yield from (metadata.path for metadata in result.metadata_list)
+        return
+    if Path(pattern).is_file():
+        yield pattern
+        return
+    if Path(pattern).is_dir():
+        for folder, folders, names in os.walk(pattern):
+            folders[:] = sorted(name for name in folders if _is_shown(name))
+            for name in sorted(names):
+                if _is_shown(name) and any(fnmatch.fnmatch(name, known) for known in SHARD_PATTERNS):
+                    yield str(Path(folder) / name)
+        return
+    for path in sorted(glob.glob(pattern, recursive=True)):
+        if Path(path).is_file() and _is_shown(Path(path).name):
+            yield path
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith((".", "_"))
