@@ -29,7 +29,6 @@ setup(
         "pyarrow>=20,<26",
         "pydantic>=2.11,<3",
         "PyYAML>=6,<7",
-        "regex>=2024.11",
         "rich>=13,<16",
         "tldextract>=5.1,<6",
         "typer>=0.15,<1",
@@ -43,6 +42,7 @@ setup(
             "pre-commit>=4,<5",
             "pytest>=8.3,<10",
             "ruff>=0.9,<1",
+            "setuptools>=77,<90",
             "types-PyYAML>=6,<7",
         ]
     },

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from models.catalogue import Catalogue, Row
 from models.errors import UsageError
@@ -26,15 +27,48 @@ class Agenda:
         new: paths of shards that the catalogue does not have with this content.
         gone: paths that leave the corpus.
         twins: path of each shard whose content another has too, and that one's path.
+        records_in_all: lines or rows of all shards, also those beyond a limit.
     """
 
     shards: tuple[Shard, ...]
     new: frozenset[str]
     gone: tuple[str, ...]
     twins: tuple[tuple[str, str], ...]
+    records_in_all: int
 
     def splits(self) -> Iterable[Split]:
         return (split for shard in self.shards for split in shard.splits())
+
+    def summary(self, catalogue: Catalogue, job: Job) -> dict[str, Any]:
+        """Return what people want to know of a plan: numbers, the columns that were recognised, and what would be read."""
+        columns: dict[str, list[str]] = {}
+        for shard in self.shards:
+            named = shard.columns
+            said = ", ".join(
+                f"{role}={name}"
+                for role, name in (
+                    ("text", "+".join(named.text)),
+                    ("id", named.id),
+                    ("source", named.source),
+                    ("url", named.url),
+                )
+                if name
+            )
+            columns.setdefault(said, []).append(shard.path)
+        todo = [split for split in self.splits() if reusable(split, catalogue, job) is None]
+        return {
+            "shards": len(self.shards),
+            "new": len(self.new),
+            "gone": list(self.gone),
+            "twins": [list(pair) for pair in self.twins],
+            "bytes": sum(shard.size for shard in self.shards),
+            "records": sum(split.cut.records for split in self.splits()),
+            "records_in_all": self.records_in_all,
+            "splits": sum(len(shard.cuts) for shard in self.shards),
+            "splits_to_tag": len(todo),
+            "bytes_to_tag": sum(split.shard.size // split.of for split in todo),
+            "columns": [[said, len(paths), paths[0]] for said, paths in sorted(columns.items())],
+        }
 
 
 def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool) -> Agenda:
@@ -66,7 +100,8 @@ def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool
         assert shard is not None
         named[path] = shard
     shards, twins = _find_twins([named[path] for path in sorted(named)])
-    return Agenda(tuple(_limit(shards, job.reading.limit)), frozenset(new), gone, twins)
+    count = sum(cut.records for shard in shards for cut in shard.cuts)
+    return Agenda(tuple(_limit(shards, job.reading.limit)), frozenset(new), gone, twins, count)
 
 
 def _find_twins(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[tuple[str, str], ...]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from models.digest import digest_of
 from models.policy import Policy
@@ -60,6 +60,38 @@ class Job:
     def wanted(self) -> dict[str, str]:
         """Digest of every tagger by its name."""
         return {tagger.name: tagger.digest for tagger in self.taggers}
+
+    @property
+    def sample(self) -> str:
+        """How much of the corpus is read, in words; empty for all of it."""
+        ppm, limit = self.reading.sample_ppm, self.reading.limit
+        parts = [f"{ppm / 10_000:g} % of the records"] if ppm < 1_000_000 else []
+        return ", ".join(parts + ([f"the first {limit} records"] if limit else []))
+
+    def described(self, version: str) -> dict[str, Any]:
+        """Return what a release depends on besides its inputs, with digests, for the manifest."""
+        policy = self.policy
+        return {
+            "policy": {
+                "name": policy.name,
+                "version": policy.version,
+                "instrument": policy.instrument,
+                "digest": policy.digest,
+                "counting": policy.counting_digest,
+                "judging": policy.judging_digest,
+                "reading": policy.sources.reading,
+                "basis": policy.sources.basis,
+                "limit": str(policy.sources.limit),
+                "min_records": policy.sources.min_records,
+            },
+            "taggers": self.wanted,
+            "reading": self.reading.digest,
+            "source_from": self.reading.source_from,
+            "sample": self.sample,
+            "output": self.release_digest,
+            "key": self.key_id,
+            "version": version,
+        }
 
     @cached_property
     def release_digest(self) -> str:

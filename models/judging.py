@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,6 +53,16 @@ class Judged:
 
     states: StateFile
     tasks: tuple[ReleaseTask, ...]
+
+    def summary(self, store: Store) -> dict[str, Any]:
+        """Return what people want to know: how many sources are in each state, and what will be written."""
+        counts = pq.read_table(store.local(self.states.sources))["state"].value_counts().to_pylist()
+        splits = [split for task in self.tasks for split, _, _ in task.splits]
+        return {
+            "states": {row["values"]: row["counts"] for row in counts},
+            "splits_to_release": len(splits),
+            "bytes_to_release": sum(split.shard.size // split.of for split in splits),
+        }
 
 
 def judge_sources(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ class Outcome:
         work: what this run did: splits tagged and released, records, tagger runs.
         twins: shards with the same content as another.
         gone: shards withdrawn.
+        job: see :meth:`models.job.Job.described`.
+        restricted: root of quarantine and dead letters.
+        as_of: the date that comparisons used.
     """
 
     base: int
@@ -46,9 +50,12 @@ class Outcome:
     work: Mapping[str, int]
     twins: tuple[tuple[str, str], ...]
     gone: tuple[str, ...]
+    job: Mapping[str, Any]
+    restricted: str
+    as_of: str
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, indent=2) + "\n"
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Outcome":
@@ -102,7 +109,19 @@ def conclude(
         "splits": len(rows),
         "new_shards": len(agenda.new),
     }
-    return Outcome(base, names[0], names[1], names[2], counts, work, agenda.twins, agenda.gone)
+    return Outcome(
+        base,
+        names[0],
+        names[1],
+        names[2],
+        counts,
+        work,
+        agenda.twins,
+        agenda.gone,
+        job.described(version("winnow-corpus")),
+        job.restricted,
+        job.as_of,
+    )
 
 
 def _rows(

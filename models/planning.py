@@ -49,6 +49,28 @@ def plan_shard(
         return _plan_jsonl(file, root, path, reading, split_size, container_of(head))
 
 
+def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Columns:
+    """Return the columns of a shard from its first bytes, as planning would find them.
+
+    Raises:
+        UsageError: if it has no column to take text from.
+    """
+    location = f"{root.rstrip('/')}/{path}"
+    with opener.open(location) as file:
+        head = file.read(8)
+        file.seek(0)
+        if head[:4] == b"PAR1" or path.endswith(".parquet"):
+            with contextlib.suppress(Unreadable), open_parquet(file) as parquet:
+                columns = reading.columns or recognise(parquet.schema_arrow.names, location)
+                _check_columns(parquet.schema_arrow, columns, location)
+                return columns
+            return reading.columns or Columns()
+        cutter = _Cutter(open_container(file, container_of(head)), reading, 1, False)
+        with contextlib.suppress(DamagedError):
+            cutter.start(cutter.stream.read(_CHUNK))
+        return reading.columns or cutter.columns(location)
+
+
 def _hash(file: BinaryIO) -> tuple[str, int]:
     sha, size = hashlib.sha256(), 0
     while block := file.read(_CHUNK):
@@ -108,7 +130,7 @@ class _Cutter:
                 flaw = (damage.error, damage.detail)
                 break
             if first:
-                mark = self._start(data)
+                mark = self.start(data)
                 start = position = line_start = mark
                 data, first = data[mark:], False
             if not data:
@@ -145,7 +167,7 @@ class _Cutter:
         if self.compressed and length > most:
             raise DamagedError("bomb", f"a line of more than {most} bytes")
 
-    def _start(self, data: bytes) -> int:
+    def start(self, data: bytes) -> int:
         """Settle the encoding, keep the head for recognising columns, and return the length of the byte order mark."""
         encoding = self.reading.encoding
         mark = 0

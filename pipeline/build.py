@@ -47,13 +47,13 @@ def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:
     """Put the graph of a run into a pipeline, and return what each stage gives."""
     job, base, means = run.job, run.base, (run.workers, run.stall_timeout)
     inputs = pipeline | "Inputs" >> beam.Create([run.patterns])
-    agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, *means)
+    agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, run.name, *means)
     if run.until == "plan":
         return {"plan": agenda}
     tagged = agenda | "Tag" >> TagSplits(job, base, *means)
     if run.until == "tag":
         return {"plan": agenda, "tag": tagged}
-    judged = tagged | "Judge" >> Judge(job, base, AsSingleton(agenda))
+    judged = tagged | "Judge" >> Judge(job, base, run.name, AsSingleton(agenda))
     if run.until == "judge":
         return {"plan": agenda, "tag": tagged, "judge": judged}
     released = judged | "Release" >> Release(job, *means)

@@ -1,6 +1,8 @@
 """The ``winnow`` command."""
 
+import json
 import sys
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,6 +135,252 @@ def run(
         shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
     )
     _run(settings, "release", not no_publish, sample, limit, quiet, mode)
+
+
+@app.command()
+def plan(
+    shards: Shards = None,
+    output: OutputOption = None,
+    text: TextOption = None,
+    record_id: IdOption = None,
+    source: SourceOption = None,
+    url: UrlOption = None,
+    encoding: EncodingOption = None,
+    policy: PolicyOption = None,
+    input_root: RootOption = None,
+    workers: WorkersOption = None,
+    as_of: AsOfOption = None,
+    sample: SampleOption = None,
+    limit: LimitOption = 0,
+    exact: ExactOption = False,
+    quiet: QuietOption = False,
+    mode: ModeOption = "in_memory",
+) -> None:
+    """Hash and cut shards, and say what a run would read; nothing is tagged or written out."""
+    settings = _settings(
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+    )
+    _run(settings, "plan", False, sample, limit, quiet, mode)
+
+
+@app.command()
+def tag(
+    shards: Shards = None,
+    output: OutputOption = None,
+    text: TextOption = None,
+    record_id: IdOption = None,
+    source: SourceOption = None,
+    url: UrlOption = None,
+    encoding: EncodingOption = None,
+    policy: PolicyOption = None,
+    input_root: RootOption = None,
+    workers: WorkersOption = None,
+    as_of: AsOfOption = None,
+    sample: SampleOption = None,
+    limit: LimitOption = 0,
+    exact: ExactOption = False,
+    quiet: QuietOption = False,
+    mode: ModeOption = "in_memory",
+) -> None:
+    """Plan and tag; layers are kept for the run that follows."""
+    settings = _settings(
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+    )
+    _run(settings, "tag", False, sample, limit, quiet, mode)
+
+
+@app.command()
+def judge(
+    shards: Shards = None,
+    output: OutputOption = None,
+    text: TextOption = None,
+    record_id: IdOption = None,
+    source: SourceOption = None,
+    url: UrlOption = None,
+    encoding: EncodingOption = None,
+    policy: PolicyOption = None,
+    input_root: RootOption = None,
+    workers: WorkersOption = None,
+    as_of: AsOfOption = None,
+    sample: SampleOption = None,
+    limit: LimitOption = 0,
+    exact: ExactOption = False,
+    quiet: QuietOption = False,
+    mode: ModeOption = "in_memory",
+) -> None:
+    """Plan, tag and judge sources; say what a release would rewrite."""
+    settings = _settings(
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+    )
+    _run(settings, "judge", False, sample, limit, quiet, mode)
+
+
+@app.command()
+def release(
+    shards: Shards = None,
+    output: OutputOption = None,
+    text: TextOption = None,
+    record_id: IdOption = None,
+    source: SourceOption = None,
+    url: UrlOption = None,
+    encoding: EncodingOption = None,
+    policy: PolicyOption = None,
+    input_root: RootOption = None,
+    workers: WorkersOption = None,
+    as_of: AsOfOption = None,
+    sample: SampleOption = None,
+    limit: LimitOption = 0,
+    exact: ExactOption = False,
+    quiet: QuietOption = False,
+    mode: ModeOption = "in_memory",
+) -> None:
+    """Everything but publishing; the same as: winnow run --no-publish."""
+    settings = _settings(
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+    )
+    _run(settings, "release", False, sample, limit, quiet, mode)
+
+
+Output = Annotated[Path, typer.Argument(help="Folder of the corpus.")]
+ReleaseOption = Annotated[
+    int | None, typer.Option("--release", help="Number of the release; default is the current one.")
+]
+
+
+@app.command()
+def publish(output: Output) -> None:
+    """Publish what the last run --no-publish made."""
+    from pipeline.corpus import Corpus
+    from pipeline.publish import publish as publish_outcome
+    from pipeline.publish import waiting
+
+    corpus = Corpus(output.absolute())
+    outcome, started = waiting(corpus)
+    published = publish_outcome(corpus, outcome, started)
+    out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
+
+
+@app.command()
+def check(
+    shards: Shards = None,
+    output: OutputOption = None,
+    text: TextOption = None,
+    record_id: IdOption = None,
+    source: SourceOption = None,
+    url: UrlOption = None,
+    encoding: EncodingOption = None,
+    policy: PolicyOption = None,
+    input_root: RootOption = None,
+    workers: WorkersOption = None,
+    as_of: AsOfOption = None,
+    exact: ExactOption = False,
+) -> None:
+    """Check a run file, its policy, lists, inputs and output, without running it."""
+    from pipeline.check import check as check_settings
+
+    settings = _settings(
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+    )
+    for line in check_settings(settings):
+        out.print(line, markup=False)
+
+
+@app.command()
+def report(
+    output: Output,
+    release: ReleaseOption = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Write the page there instead of saying where it is.")] = None,
+) -> None:
+    """Say where a release's report is, or write a copy of it."""
+    from pipeline.corpus import Corpus
+
+    corpus = Corpus(output.absolute())
+    page = corpus.release(corpus.manifest(release)["release"]) / "report.html"
+    if to is None:
+        out.print(str(page), markup=False)
+    else:
+        to.write_bytes(page.read_bytes())
+
+
+@app.command()
+def verify(output: Output, release: ReleaseOption = None) -> None:
+    """Derive every count and state of a release again from its files."""
+    from pipeline.corpus import Corpus
+    from pipeline.verify import verify as verify_release
+
+    corpus = Corpus(output.absolute())
+    faults = list(verify_release(corpus, release))
+    for fault in faults:
+        out.print(fault, markup=False)
+    if faults:
+        raise typer.Exit(1)
+    manifest = corpus.manifest(release)
+    out.print(
+        f"release {manifest['release']} is as it says: {len(manifest['files'])} files, {manifest['counts']['read']:,} records"
+    )
+
+
+@app.command()
+def explain(
+    output: Output,
+    record: Annotated[str, typer.Argument(help="A record's id, or <shard>#<position>.")],
+    release: ReleaseOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it for programs.")] = False,
+) -> None:
+    """Say why a record is where it is."""
+    from pipeline.corpus import Corpus
+    from pipeline.explain import explain as find
+    from pipeline.explain import in_words
+
+    corpus = Corpus(output.absolute())
+    manifest = corpus.manifest(release)
+    found = list(find(corpus, record, release))
+    if not found:
+        raise WinnowError(f"no record {record!r} in release {manifest['release']}; ids are compared exactly")
+    for each in found:
+        if as_json:
+            out.print(json.dumps(asdict(each), ensure_ascii=False, sort_keys=True), markup=False)
+        else:
+            for line in in_words(each, manifest):
+                out.print(line, markup=False)
+
+
+@app.command()
+def files(
+    output: Output,
+    place: Annotated[str, typer.Argument(help="clean, quarantine, dead, audit, or all.")] = "clean",
+    release: ReleaseOption = None,
+) -> None:
+    """List the files of a release, one a line, by their full paths."""
+    from models.parts import PLACES
+    from pipeline.corpus import Corpus
+
+    if place not in (*PLACES, "all"):
+        raise UsageError(f"{place}: there are {', '.join(PLACES)}, and all")
+    corpus = Corpus(output.absolute())
+    manifest = corpus.manifest(release)
+    for file in manifest["files"]:
+        if place in ("all", file["path"].split("/")[0]):
+            out.print(str(corpus.release(manifest["release"]) / file["path"]), markup=False)
+
+
+@app.command()
+def gc(
+    output: Output,
+    keep: Annotated[int, typer.Option(help="Releases to keep, the current one among them.", min=1)] = 3,
+    grace: Annotated[float, typer.Option(help="Days for which unnamed objects stay.", min=0)] = 7.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Delete old releases and what no kept release names."""
+    from pipeline.corpus import Corpus
+    from pipeline.gc import collect
+
+    corpus = Corpus(output.absolute())
+    corpus.manifest()
+    done = collect(corpus, keep, grace, is_trial=dry_run)
+    said = "would go" if dry_run else "gone"
+    names = ", ".join(str(number) for number in done.releases) or "none"
+    out.print(f"releases {said}: {names}; objects {said}: {done.objects:,} ({done.bytes / 1e6:.1f} MB)")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Launching a run on this machine: the in-memory runner, all cores, no port."""
 
+import json
 import logging
 import os
 import time
@@ -16,10 +17,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from models.errors import StoreConflictError, UsageError, WinnowError
 from models.outcome import Outcome
 from models.store import LocalStore
-from pipeline.build import Run, build
+from pipeline.build import STAGES, Run, build
 from pipeline.config import Settings, input_root, make_job
 from pipeline.corpus import Corpus
-from pipeline.publish import Published, describe_job, publish
+from pipeline.publish import Published, publish
 
 _RACES = 5
 
@@ -52,10 +53,11 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         LocalStore(Path(job.restricted), 0o700).prepare()
         LocalStore(Path(job.restricted) / "store", 0o700).prepare()
     corpus = Corpus(root)
-    if corpus.number and corpus.manifest()["job"]["sample"] != describe_job(job)["sample"]:
+    held = corpus.manifest()["job"]["sample"] if corpus.number else job.sample
+    if held != job.sample:
         raise UsageError(
-            f"{root} holds {corpus.manifest()['job']['sample'] or 'a whole corpus'}, this run would make "
-            f"{describe_job(job)['sample'] or 'a whole corpus'}; give the trial an output of its own"
+            f"{root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
+            "give the trial an output of its own"
         )
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
@@ -94,12 +96,12 @@ def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable
         if not to_publish:
             return Result(stages, outcome, None, time.monotonic() - clock)
         try:
-            published = publish(corpus, outcome, run.job, started)
+            published = publish(corpus, outcome, started)
         except StoreConflictError as error:
             if race == _RACES - 1:
                 raise
             say(f"{error}; planning again from there")
-            run = replace(run, base=corpus.base(), name=f"{run.name}-{race + 2}")
+            run = replace(run, base=corpus.base(), name=f"{run.name}-again")
             continue
         return Result(stages, outcome, published, time.monotonic() - clock)
     raise AssertionError("not reached")
@@ -108,6 +110,13 @@ def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable
 def _outcome(run: Run) -> Outcome:
     store = LocalStore(Path(run.job.root) / "store")
     return Outcome.from_json(store.read(f"runs/{run.name}/outcome.json"))
+
+
+def _notes(run: Run) -> dict[str, Any]:
+    """Return what the stages noted for people, by stage."""
+    store = LocalStore(Path(run.job.root) / "store")
+    names = (f"runs/{run.name}/{stage}.json" for stage in STAGES)
+    return {Path(name).stem: json.loads(store.read(name)) for name in names if store.exists(name)}
 
 
 def _execute(run: Run, mode: str) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def _execute(run: Run, mode: str) -> dict[str, Any]:
         if known is None:
             raise
         raise known from error
-    return {}
+    return _notes(run)
 
 
 def _known(error: BaseException) -> WinnowError | None:

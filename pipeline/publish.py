@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
-from models.job import Job
+from models.errors import UsageError
 from models.outcome import Outcome
 from models.parts import PLACES, RESTRICTED
 from pipeline.corpus import Corpus
@@ -34,61 +33,28 @@ class Published:
     is_new: bool
 
 
-def describe_job(job: Job) -> dict[str, Any]:
-    """Return what of a job a release depends on, with digests, for the manifest."""
-    policy = job.policy
-    return {
-        "policy": {
-            "name": policy.name,
-            "version": policy.version,
-            "instrument": policy.instrument,
-            "digest": policy.digest,
-            "counting": policy.counting_digest,
-            "reading": policy.sources.reading,
-            "basis": policy.sources.basis,
-            "limit": str(policy.sources.limit),
-            "min_records": policy.sources.min_records,
-        },
-        "taggers": job.wanted,
-        "reading": job.reading.digest,
-        "sample": _sample(job),
-        "output": job.release_digest,
-        "key": job.key_id,
-        "version": version("winnow-corpus"),
-    }
-
-
-def _sample(job: Job) -> str:
-    parts = []
-    if job.reading.sample_ppm < 1_000_000:
-        parts.append(f"{job.reading.sample_ppm / 10_000:g} %")
-    if job.reading.limit:
-        parts.append(f"first {job.reading.limit} records")
-    return ", ".join(parts)
-
-
-def publish(corpus: Corpus, outcome: Outcome, job: Job, started: str) -> Published:
+def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     """Make a run's outcome the current release, unless it is what the current one is.
 
     Raises:
         StoreConflictError: if another release was published since the run started.
     """
-    described = describe_job(job)
+    described = dict(outcome.job)
     catalogue_names = {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources}
     if outcome.base and corpus.number == outcome.base:
         current = corpus.manifest()
         if current["catalogue"] == catalogue_names and current["job"] == described:
             return Published(outcome.base, False)
-    store = Path(job.root) / "store"
+    store = corpus.root / "store"
     catalogue = Catalogue.read(store / outcome.splits, store / outcome.tallies)
-    sources = with_kind(pq.read_table(store / outcome.sources), catalogue, job)
-    run = digest_of({"job": described, "catalogue": catalogue_names, "as_of": job.as_of, "base": outcome.base})[:16]
+    sources = with_kind(pq.read_table(store / outcome.sources), catalogue, described)
+    run = digest_of({"job": described, "catalogue": catalogue_names, "as_of": outcome.as_of, "base": outcome.base})[:16]
     manifest = {
         "format": 1,
         "release": outcome.base + 1,
         "base": outcome.base,
         "run": run,
-        "as_of": job.as_of,
+        "as_of": outcome.as_of,
         "started": started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "counts": dict(outcome.counts),
@@ -104,12 +70,30 @@ def publish(corpus: Corpus, outcome: Outcome, job: Job, started: str) -> Publish
             if (shard := catalogue.shard(path)) is not None
         ],
     }
-    is_apart = job.restricted != job.root
+    is_apart = Path(outcome.restricted) != corpus.root
     with tempfile.TemporaryDirectory(dir=_staging(corpus.root), prefix="release-") as name:
         staged = Path(name) / "staged"
-        _stage(staged, catalogue, manifest, sources, corpus, job)
-        number = corpus.publish(staged, Path(job.restricted) if is_apart else None, outcome.base)
+        _stage(staged, catalogue, manifest, sources, corpus, Path(outcome.restricted))
+        number = corpus.publish(staged, Path(outcome.restricted) if is_apart else None, outcome.base)
     return Published(number, True)
+
+
+def waiting(corpus: Corpus) -> tuple[Outcome, str]:
+    """Return the last outcome that was made from the current release, and when its run started.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    runs = corpus.root / "store" / "runs"
+    for path in sorted(runs.glob("*/outcome.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        outcome = Outcome.from_json(path.read_text("utf-8"))
+        if outcome.base == corpus.number:
+            started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            return outcome, started
+    raise UsageError(
+        f"{corpus.root}: no finished run waits to be published from release {corpus.number or 'nothing'}; "
+        "make one with: winnow run … --no-publish"
+    )
 
 
 def _staging(root: Path) -> Path:
@@ -119,10 +103,10 @@ def _staging(root: Path) -> Path:
 
 
 def _stage(
-    staged: Path, catalogue: Catalogue, manifest: dict[str, Any], sources: pa.Table, corpus: Corpus, job: Job
+    staged: Path, catalogue: Catalogue, manifest: dict[str, Any], sources: pa.Table, corpus: Corpus, restricted: Path
 ) -> None:
     """Lay out a release in a folder: links to the parts under plain names, and the tables."""
-    is_apart = job.restricted != job.root
+    is_apart = restricted != corpus.root
     for place in PLACES:
         if is_apart and place in RESTRICTED:
             (staged / "restricted" / place).mkdir(parents=True, mode=0o700)
@@ -135,11 +119,13 @@ def _stage(
             folder = staged / "restricted" if apart else staged
             link = folder / part.place / part.name
             link.parent.mkdir(parents=True, exist_ok=True)
-            os.link(Path(job.restricted if part.place in RESTRICTED else job.root) / "store" / part.object, link)
+            os.link((restricted if part.place in RESTRICTED else corpus.root) / "store" / part.object, link)
             files.append(
                 {"path": f"{part.place}/{part.name}", "size": part.size, "sha256": part.sha256, "records": part.records}
             )
-    write_json(staged / "audit" / "taggers.json", {"taggers": job.wanted, "policy": manifest["job"]["policy"]})
+    write_json(
+        staged / "audit" / "taggers.json", {"taggers": manifest["job"]["taggers"], "policy": manifest["job"]["policy"]}
+    )
     pq.write_table(sources, staged / "sources.parquet", compression="zstd")
     write_csv(staged / "sources.csv", sources)
     write_json(staged / "blacklist.json", blacklist(sources, manifest, _previous(corpus)))
@@ -170,26 +156,26 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def with_kind(sources: pa.Table, catalogue: Catalogue, job: Job) -> pa.Table:
+def with_kind(sources: pa.Table, catalogue: Catalogue, job: dict[str, Any]) -> pa.Table:
     """Add the kind of each source's key: ``name`` (a column), ``domain`` (of a URL), ``path``, or ``mixed``."""
     kinds: dict[str, str] = {}
-    by_row = [_kind(row, job) for row in catalogue.rows()]
+    by_row = [_kind(row, job["source_from"]) for row in catalogue.rows()]
     pairs = pa.table({"row": catalogue.tallies["row"], "source": catalogue.tallies["source"]})
     for row, source in zip(pairs["row"].to_pylist(), pairs["source"].to_pylist(), strict=True):
         kind = by_row[row]
         kinds[source] = kind if kinds.get(source, kind) == kind else "mixed"
     column = pa.array([kinds.get(name, "") for name in sources["source"].to_pylist()], pa.string())
-    reading = job.policy.sources
+    policy = job["policy"]
     count = len(sources)
     return (
         sources.add_column(1, "kind", column)
-        .append_column("reading", pa.array([reading.reading] * count, pa.string()))
-        .append_column("basis", pa.array([reading.basis] * count, pa.string()))
+        .append_column("reading", pa.array([policy["reading"]] * count, pa.string()))
+        .append_column("basis", pa.array([policy["basis"]] * count, pa.string()))
     )
 
 
-def _kind(row: Row, job: Job) -> str:
-    origin, columns = job.reading.source_from, row.split.shard.columns
+def _kind(row: Row, origin: str) -> str:
+    columns = row.split.shard.columns
     if origin == "auto":
         origin = "column" if columns.source else "url" if columns.url else "path"
     return {"column": "name", "url": "domain", "path": "path"}[origin]

@@ -1,7 +1,6 @@
 """The report of a release: one page of HTML that stands alone, holds nobody's text, and can be printed."""
 
 import importlib.resources
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from string import Template
@@ -10,31 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from models.errors import ConservationError
-from models.policy import ACTIONS
 from models.sources import BLACKLISTED, HOLD
-from models.taxonomy import load_taxonomy
 from pipeline.report_markup import Markup, count, exact_percent, fill, joined, name, percent
-from pipeline.report_plots import count_bar, stacked_bar
+from pipeline.report_plots import stacked_bar
 from pipeline.report_sources import sources_section, state_counts
+from pipeline.report_tables import actions_section, basis_section, dead_section
 
-TAXONOMY = "tc260-003"
-_MOST_SHARDS = 20
-_NAMES = {
-    "unscanned": "Not scanned by every detector",
-    "blocked": "Ordered blocked: zero tolerance",
-    "provenance": "No lawful origin shown",
-    "copyright": "Copyrighted text",
-    f"source:{BLACKLISTED}": "The record's source is blacklisted",
-    f"source:{HOLD}": "The record's source is on hold",
-}
-_ERRORS = {
-    "bad_json": "not JSON, or not an object with the columns it should have",
-    "bad_encoding": "not text in the expected encoding",
-    "no_text": "nothing in the text column",
-    "too_long": "longer than a record may be",
-    "tagger_error": "a detector failed on the record, alone too",
-    "redaction_failed": "something was still found after redaction",
-}
+_SHOWN = 20
 _DOORS = (
     ("clean", "clean", "go on to training"),
     ("quarantined", "quarantine", "wait for a human"),
@@ -71,10 +52,10 @@ def render_report(
         summary=_summary(manifest, state_counts(sources)),
         warnings=_warnings(manifest),
         totals=_totals(counts),
-        actions=_actions(reasons),
+        actions=actions_section(reasons),
         sources=sources_section(sources, policy, counts),
-        dead=_dead(counts["dead"], errors, dead_by_shard),
-        basis=_basis(manifest),
+        dead=dead_section(counts["dead"], counts["read"], errors, dead_by_shard),
+        basis=basis_section(manifest),
         limit=exact_percent(Fraction(str(policy["limit"]))),
         least=f"{policy['min_records']:,}",
         version=fill("{version}", version=manifest["version"]),
@@ -158,8 +139,10 @@ def _warnings(manifest: Mapping[str, Any]) -> Markup:
     found = []
     if manifest["sample"]:
         found.append(
-            fill("<p><b>A trial on a sample: {sample}.</b> The counts hold for the sample, not for the corpus.</p>",
-                 sample=manifest["sample"])
+            fill(
+                "<p><b>A trial on a sample: {sample}.</b> The counts hold for the sample, not for the corpus.</p>",
+                sample=manifest["sample"],
+            )
         )
     if twins:
         pairs = (fill("{path} is {twin}", path=name(path), twin=name(twin)) for path, twin in twins)
@@ -175,11 +158,42 @@ def _warnings(manifest: Mapping[str, Any]) -> Markup:
 
 def _listed(what: str, meaning: str, items: Iterable[Markup]) -> Markup:
     everything = list(items)
-    rest = len(everything) - _MOST_SHARDS
+    rest = len(everything) - _SHOWN
     return fill(
         "<p><b>{what}</b>: {meaning}.</p><ul>{items}{more}</ul>",
         what=what,
         meaning=meaning,
-        items=joined(fill("<li>{item}</li>", item=item) for item in everything[:_MOST_SHARDS]),
+        items=joined(fill("<li>{item}</li>", item=item) for item in everything[:_SHOWN]),
         more=fill("<li>and {rest} more, see <code>manifest.json</code></li>", rest=rest) if rest > 0 else Markup(""),
+    )
+
+
+def _totals(counts: Mapping[str, int]) -> Markup:
+    """Return the doors as a bar and as a sum that a reader can check."""
+    kept = counts["clean"] - counts["redacted"]
+    parts = [("keep", kept), ("redact", counts["redacted"]), *((kind, counts[key]) for key, kind, _ in _DOORS[1:])]
+    tile = '<div class="tile {kind}"><b>{n}</b><span>{what}</span><small>{share} · {means}</small></div>'
+    tiles = [
+        fill(
+            tile,
+            kind=kind,
+            n=counts[key],
+            what=key,
+            share=percent(counts[key], counts["read"]),
+            means=means,
+        )
+        for key, kind, means in _DOORS
+    ]
+    return fill(
+        """{bar}
+<p class="key"><span class="keep">kept as they were {kept}</span> <span class="redact">redacted {redacted}</span>
+<span class="quarantine">quarantined</span> <span class="dropped">dropped</span> <span class="dead">dead</span></p>
+<div class="equation"><div class="tile read"><b>{read}</b><span>read</span><small>every entry of the input</small></div>
+<i>=</i>{tiles}</div>
+<p class="sum">{read} read = {clean} clean + {quarantined} quarantined + {dropped} dropped + {dead} dead
+<span>clean {clean} = {kept} kept as they were + {redacted} redacted</span></p>""",
+        bar=stacked_bar(parts, ", ".join(f"{kind} {size:,}" for kind, size in parts)),
+        kept=kept,
+        tiles=joined(tiles, "<i>+</i>"),
+        **{key: counts[key] for key in ("read", "clean", "redacted", "quarantined", "dropped", "dead")},
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from pipeline.report_markup import Markup, exact_percent, fill, joined, percent
 
@@ -21,7 +22,9 @@ def stacked_bar(parts: Sequence[tuple[str, int]], label: str) -> Markup:
     at, bars = Fraction(0), []
     for (kind, size), width in zip(parts, widths, strict=True):
         if size:
-            bars.append(fill('<rect class="{kind}" x="{x}" width="{w}" height="100%"/>', kind=kind, **_span(at, width / total)))
+            bars.append(
+                fill('<rect class="{kind}" x="{x}" width="{w}" height="100%"/>', kind=kind, **_span(at, width / total))
+            )
         at += width / total
     return fill('<svg class="stack" role="img" aria-label="{label}">{bars}</svg>', label=label, bars=joined(bars))
 
@@ -29,7 +32,9 @@ def stacked_bar(parts: Sequence[tuple[str, int]], label: str) -> Markup:
 def count_bar(kind: str, size: int, most: int) -> Markup:
     """Return a bar for one count in a column whose longest bar stands for ``most``."""
     width = max(_LEAST, Fraction(size, most)) if size else Fraction(0)
-    template = '<svg class="bar" aria-hidden="true"><rect class="{kind}" x="{x}" width="{w}" height="100%" rx="1"/></svg>'
+    template = (
+        '<svg class="bar" aria-hidden="true"><rect class="{kind}" x="{x}" width="{w}" height="100%" rx="1"/></svg>'
+    )
     return fill(template, kind=kind, **_span(Fraction(0), width))
 
 
@@ -38,7 +43,9 @@ def share_bar(kind: str, unlawful: int, distinct: int, limit: Fraction) -> Marku
     end = min(Fraction(1), limit * _REACH) or Fraction(1)
     share = Fraction(unlawful, distinct) if distinct else Fraction(0)
     width = min(Fraction(1), share / end)
-    more = Markup('<text class="more" x="100%" dx="-3" y="11" text-anchor="end">»</text>') if share > end else Markup("")
+    more = (
+        Markup('<text class="more" x="100%" dx="-3" y="11" text-anchor="end">»</text>') if share > end else Markup("")
+    )
     template = (
         '<svg class="bar share" role="img" aria-label="{label}"><rect class="{kind}" x="{x}" y="2" width="{w}" height="10"/>'
         '{more}<line class="limit" x1="{at}" x2="{at}" y1="-20" y2="34"/></svg>'
@@ -51,7 +58,7 @@ def bin_labels(limit: Fraction) -> tuple[str, ...]:
     """Return the labels of the bins that :func:`histogram` shows: none, five up to the limit, five up to twice of it, more."""
     step = _step(limit)
     edges = [exact_percent(step * n).removesuffix("\u00a0%") for n in range(2 * _STEPS + 1)]
-    return ("0", *(f"{low}–{high}" for low, high in zip(edges, edges[1:], strict=False)), f"> {edges[-1]}")
+    return ("0", *(f"{low}–{high}" for low, high in pairwise(edges)), f"> {edges[-1]}")
 
 
 def bin_of(unlawful: int, distinct: int, limit: Fraction) -> int:

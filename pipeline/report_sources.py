@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from models.errors import ConservationError
 from models.sources import BLACKLISTED, CLEAN, HOLD
 from models.verdicts import DOORS
-from pipeline.report_markup import NONE, Markup, count, exact_percent, fill, joined, name, percent
+from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, percent
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
 
 SHOWN = 200
@@ -36,7 +36,7 @@ def reading_line(policy: Mapping[str, Any]) -> Markup:
 def state_counts(sources: pa.Table) -> dict[str, int]:
     """Return how many sources have each state, worst first, the three of the literal reading always."""
     known = pc.drop_null(sources["state"]).value_counts().to_pylist()
-    counts = {state: 0 for state in (BLACKLISTED, HOLD, CLEAN)}
+    counts = dict.fromkeys((BLACKLISTED, HOLD, CLEAN), 0)
     return counts | {each["values"]: each["counts"] for each in sorted(known, key=lambda each: each["values"])}
 
 
@@ -80,13 +80,13 @@ not over. Over it, a source is blacklisted from {least} distinct records on, and
 <thead><tr><th>Source</th><th>State</th><th class="plot">Share, limit {limit}</th><th class="n">%</th>
 <th class="n"><abbr title="records that count as unlawful over distinct records">unlawful / distinct</abbr></th>
 <th class="n"><abbr title="the same share by characters instead of records">% by char.</abbr></th>
-<th class="n">Read</th><th class="n">Clean</th><th class="n">Quaran­tined</th><th class="n">Dropped</th><th class="n">Dead</th></tr></thead>
+<th class="n">Read</th><th class="n">Clean</th><th class="n">Quarantined</th><th class="n">Dropped</th><th class="n">Dead</th></tr></thead>
 <tbody>{rows}</tbody>
 <tfoot>{sums}</tfoot></table></div>
 {note}""",
         reading=reading_line(policy),
         limit=exact_percent(limit),
-        least=count(policy["min_records"], "", " ").strip(),
+        least=policy["min_records"],
         states=joined(
             fill("<li>{badge} {n}</li>", badge=badge(state), n=n) for state, n in state_counts(sources).items()
         ),
@@ -162,9 +162,7 @@ def _plot(sources: pa.Table, limit: Fraction) -> Markup:
     for unlawful, distinct in zip(sources["unlawful"].to_pylist(), sources["distinct"].to_pylist(), strict=True):
         if distinct:
             bins[bin_of(unlawful or 0, distinct, limit)] += 1
-    figure = (
-        '<figure><figcaption>Number of sources by share</figcaption><div class="scroll">{plot}</div></figure>'
-    )
+    figure = '<figure><figcaption>Number of sources by share</figcaption><div class="scroll">{plot}</div></figure>'
     return fill(figure, plot=histogram(bins, limit)) if any(bins) else Markup("")
 
 
@@ -177,7 +175,9 @@ def _sums(sources: pa.Table, counts: Mapping[str, int]) -> Markup:
             f"sources: {over[0]}: {doors[over[0]]} records of all sources, {counts[_DOOR_COUNTS[over[0]]]} of the corpus"
         )
     rows = [("All rows of sources.parquet", doors), ("Entries without a source", loose)]
-    rows = [*rows, ("Corpus", {door: counts[_DOOR_COUNTS[door]] for door in DOORS})] if any(loose.values()) else rows[:1]
+    rows = (
+        [*rows, ("Corpus", {door: counts[_DOOR_COUNTS[door]] for door in DOORS})] if any(loose.values()) else rows[:1]
+    )
     return joined(
         fill(
             '<tr><th scope="row" colspan="6">{what}</th><td class="n">{read}</td>{doors}</tr>',

@@ -1,5 +1,7 @@
 """What a run says at its end."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -9,8 +11,18 @@ from pipeline.launch import Result
 
 def show_result(out: Console, run: Run, result: Result) -> None:
     """Print what became of everything."""
+    plan, judged = result.stages.get("plan"), result.stages.get("judge")
+    if plan:
+        _show_plan(out, plan)
+    if judged:
+        states = ", ".join(f"{count:,} {state}" for state, count in sorted(judged["states"].items()))
+        out.print(f"sources: {states or 'none'}")
     outcome = result.outcome
     if outcome is None:
+        if judged:
+            out.print(
+                f"a release would rewrite {judged['splits_to_release']:,} splits, {judged['bytes_to_release'] / 1e6:,.1f} MB"
+            )
         out.print(f"{run.until}: done in {result.seconds:.1f} s; nothing was released")
         return
     counts, work = outcome.counts, outcome.work
@@ -27,10 +39,10 @@ def show_result(out: Console, run: Run, result: Result) -> None:
         f"{work['new_shards']} new shards; {work['tagged']} of {work['splits']} splits tagged, {work['released']} released; "
         f"{result.seconds:.1f} s"
     )
-    for path, twin in outcome.twins:
-        out.print(f"warning: {path} has the same content as {twin}; it is tallied once", markup=False)
     if outcome.gone:
         out.print(f"{len(outcome.gone)} shards left the corpus")
+    if run.job.sample and plan:
+        _show_projection(out, run, result, plan)
     published = result.published
     if published is None:
         out.print(f"not published; publish with: winnow publish {run.job.root}", markup=False)
@@ -38,3 +50,34 @@ def show_result(out: Console, run: Run, result: Result) -> None:
         out.print(f"release {published.number} is in {run.job.root}", markup=False)
     else:
         out.print(f"nothing to do: release {published.number} is up to date", markup=False)
+
+
+def _show_plan(out: Console, plan: dict[str, Any]) -> None:
+    out.print(
+        f"{plan['shards']:,} shards, {plan['new']:,} new, {plan['bytes'] / 1e6:,.1f} MB in {plan['splits']:,} splits; "
+        f"{plan['splits_to_tag']:,} to tag ({plan['bytes_to_tag'] / 1e6:,.1f} MB)"
+    )
+    for said, count, example in plan["columns"]:
+        out.print(f"columns: {said} ({count:,} shards, {example} among them)", markup=False)
+    for path, twin in plan["twins"]:
+        out.print(f"warning: {path} has the same content as {twin}; it is tallied once", markup=False)
+
+
+def _show_projection(out: Console, run: Run, result: Result, plan: dict[str, Any]) -> None:
+    """Say what the whole corpus would come to if all of it is like what was tried."""
+    assert result.outcome is not None
+    counts = result.outcome.counts
+    if not counts["read"]:
+        out.print("the trial read no record; take a larger share")
+        return
+    factor = 1_000_000 / run.job.reading.sample_ppm
+    if run.job.reading.limit:
+        factor = max(1.0, plan["records_in_all"] / counts["read"])
+    table = Table(title=f"Projected for all records from {run.job.sample}", title_justify="left")
+    table.add_column("door")
+    table.add_column("records", justify="right")
+    table.add_column("share", justify="right")
+    for name in ("clean", "quarantined", "dropped", "dead"):
+        table.add_row(name, f"{counts[name] * factor:,.0f}", f"{counts[name] / counts['read']:.2%}")
+    out.print(table)
+    out.print("a source's state in a trial rests on the records tried; fewer than the policy's least number make hold")

@@ -9,10 +9,9 @@ from models.job import Job
 from models.judging import Judged
 from models.outcome import Outcome, conclude
 from models.release_pass import Released
-from models.store import scratch_file
 from models.tag_pass import Tagged
 from transforms.base import Base, read_base
-from transforms.workspace import workspace
+from transforms.workspace import note, workspace
 
 
 @dataclass
@@ -47,7 +46,5 @@ class Conclude(beam.PTransform):  # type: ignore[misc]
         outcome = conclude(
             agenda, tagged, judged, released, catalogue, self.base.number, self.job, space.store, space.scratch
         )
-        with scratch_file(space.scratch) as path:
-            path.write_text(outcome.to_json(), "utf-8")
-            space.store.create_once(f"runs/{self.run}/outcome.json", path)
+        note(self.job, self.run, "outcome", outcome.to_dict())
         return outcome

@@ -9,7 +9,7 @@ from models.job import Job
 from models.judging import Judged, judge_sources
 from models.tag_pass import Tagged
 from transforms.base import Base, read_base
-from transforms.workspace import workspace
+from transforms.workspace import note, workspace
 
 
 @dataclass
@@ -17,11 +17,13 @@ class Judge(beam.PTransform):  # type: ignore[misc]
     """Adds up all tallies and writes the states; gives one :class:`Judged`.
 
     Attributes:
+        run: name of the execution.
         agenda: as a singleton: the splits tallied must be those planned.
     """
 
     job: Job
     base: Base
+    run: str
     agenda: beam.pvalue.AsSingleton
 
     def expand(self, receipts: beam.PCollection) -> beam.PCollection:
@@ -34,4 +36,6 @@ class Judge(beam.PTransform):  # type: ignore[misc]
     def _judge(self, receipts: list[Tagged], agenda: Agenda) -> Judged:
         space = workspace(self.job)
         catalogue = read_base(self.job, self.base)
-        return judge_sources(agenda, receipts, catalogue, self.job, space.store, space.scratch)
+        judged = judge_sources(agenda, receipts, catalogue, self.job, space.store, space.scratch)
+        note(self.job, self.run, "judge", judged.summary(space.store))
+        return judged

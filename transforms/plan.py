@@ -12,7 +12,7 @@ from models.planning import plan_shard
 from models.shard import Shard
 from transforms.base import Base, read_base
 from transforms.pool import WATCH, Pooled
-from transforms.workspace import list_shards, workspace
+from transforms.workspace import list_shards, note, workspace
 
 _SHARDS_A_TASK = 64
 
@@ -60,12 +60,14 @@ class Plan(beam.PTransform):  # type: ignore[misc]
         root: input root; shards are known by their path below it.
         base: the release that the run starts from.
         exact: whether shards that are not named leave the corpus.
+        run: name of the execution.
     """
 
     job: Job
     root: str
     base: Base
     exact: bool
+    run: str
     workers: int
     stall_timeout: float
 
@@ -83,7 +85,10 @@ class Plan(beam.PTransform):  # type: ignore[misc]
 
     def _settle(self, planned: list[list[Shard]]) -> Agenda:
         shards = [shard for some in planned for shard in some]
-        return settle(shards, read_base(self.job, self.base), self.job, self.exact)
+        catalogue = read_base(self.job, self.base)
+        agenda = settle(shards, catalogue, self.job, self.exact)
+        note(self.job, self.run, "plan", agenda.summary(catalogue, self.job))
+        return agenda
 
 
 def _name(task: PlanTask) -> str:

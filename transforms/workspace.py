@@ -2,18 +2,19 @@
 
 import fnmatch
 import glob
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
 from models.errors import UsageError
 from models.files import LocalOpener, Opener
 from models.job import Job
-from models.store import LocalStore, Store
+from models.store import LocalStore, Store, scratch_file
 
 SHARD_PATTERNS = ("*.jsonl", "*.jsonl.*", "*.json.gz", "*.ndjson", "*.ndjson.*", "*.parquet")
 """What is taken for a shard where a folder is given."""
@@ -83,6 +84,14 @@ class _Opener:
 
     def stamp(self, path: str) -> str:
         return self._for(path).stamp(path)
+
+
+def note(job: Job, run: str, stage: str, facts: Mapping[str, Any]) -> None:
+    """Keep what a stage has to tell people, as ``runs/<run>/<stage>.json``."""
+    space = workspace(job)
+    with scratch_file(space.scratch) as path:
+        path.write_text(json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+        space.store.create_once(f"runs/{run}/{stage}.json", path)
 
 
 def list_shards(pattern: str, root: str) -> list[str]:

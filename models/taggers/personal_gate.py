@@ -46,7 +46,7 @@ _MANY_RUNS = 8
 _BREAKS = bytes(32 if byte <= 32 or byte >= 0xE2 else byte for byte in range(256))
 
 _SEPARATORS = np.zeros(256, bool)
-_SEPARATORS[list(b" -.()/+x[]~" + bytes([0xC2, 0xB7, 0xE2, 0x80, *range(0x90, 0x96)]))] = True
+_SEPARATORS[list(b" -.()/+x[]~" + bytes([0xC2, 0xB7, 0xE2, 0x80, 0x81, 0x88, *range(0x90, 0x96), 0xBC]))] = True
 _MAX_GAP = 6
 
 _NOISE = re.compile(
@@ -56,6 +56,7 @@ _NOISE = re.compile(
     rb"|0\.\d+|\d{1,8}\.\d{1,2}(?: ?[-~] ?\d{1,8}\.\d{1,2})?)"
 )
 _YEARS = re.compile(rb"\(?(?:1[89]|20)\d\d ?[-/~] ?(?:1[89]|20)\d\d")
+_QUAD = re.compile(rb"(?<![0-9.])\d{1,3}(?:\.\d{1,3}){3}(?![0-9.])")
 _LISTED = re.compile(rb"\+[\d ().-]{7,28}|\(\d{2,4}\) ?\d[\d -]{5,12}|[\d().-]{7,28}")
 _RESIDENT = re.compile(rb"(?<![0-9a-z])\d{6}[ -]?\d{8}[ -]?\d{3}[0-9x](?![0-9a-z])")
 _MOBILE = re.compile(
@@ -139,7 +140,7 @@ class Gate:
             if _NOISE.fullmatch(data, start, end) and data[start - 1 : start] != b"+":
                 continue
             for kind, low, high, regions in self._kinds_of(data, start, end, count, first, last):
-                yield row, Window(kind, *_inside(data, low - 4, high + 4, first, last), ((low, high),), regions)
+                yield row, Window(kind, *_round(data, low, high, first, last), ((low, high),), regions)
 
     def _kinds_of(
         self, data: bytes, start: int, end: int, count: int, first: int, last: int
@@ -166,10 +167,7 @@ class Gate:
     ) -> Iterator[tuple[str, int, int, tuple[str, ...]]]:
         while start > first and data[start - 1] in b"+(" and end - start < _LONG_GROUP + 4:
             start -= 1
-        pieces = [(start, end)]
-        if end - start > _LONG_GROUP or len(_RUN.findall(data, start, end)) > _MANY_RUNS:
-            pieces = [match.span() for match in _LISTED.finditer(data, start, end)]
-        for low, high in pieces:
+        for low, high in _pieces(data, start, end):
             regions = self._regions(data, low, high, first, last)
             if regions:
                 yield "phone", low, high, regions
@@ -220,6 +218,17 @@ def digit_groups(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     return digits[firsts], digits[firsts + counts - 1] + 1, counts
 
 
+def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Return the stretches of a group of digits that may be one telephone number: no dotted quads, and lists taken apart."""
+    quads = [match.span() for match in _QUAD.finditer(data, start, end)]
+    edges = [start, *(edge for quad in quads for edge in quad), end]
+    for low, high in zip(edges[::2], edges[1::2], strict=True):
+        if high - low > _LONG_GROUP or len(_RUN.findall(data, low, high)) > _MANY_RUNS:
+            yield from (match.span() for match in _LISTED.finditer(data, low, high))
+        elif high - low >= MIN_DIGITS:
+            yield low, high
+
+
 def _contiguous(runs: list[bytes]) -> Iterator[str]:
     """Return the digits of every row of neighbouring runs that is as long as a telephone number."""
     for first in range(len(runs)):
@@ -264,6 +273,16 @@ def _token(data: bytes, at: int, first: int, last: int) -> tuple[int, int]:
     right = data[high : min(last, high + _TOKEN)].translate(_BREAKS)
     before, after = left.rfind(b" "), right.find(b" ")
     return low - (len(left) - max(before, 0)), high + (after if after >= 0 else len(right))
+
+
+def _round(data: bytes, start: int, end: int, first: int, last: int) -> tuple[int, int]:
+    """Return a number with up to four bytes on either side, none of them a digit: part of a next number would look whole."""
+    low, high = start, end
+    while low > max(first, start - 4) and data[low - 1] not in b"0123456789":
+        low -= 1
+    while high < min(last, end + 4) and data[high] not in b"0123456789":
+        high += 1
+    return _inside(data, low, high, first, last)
 
 
 def _inside(data: bytes, start: int, end: int, first: int, last: int) -> tuple[int, int]:

@@ -1,0 +1,48 @@
+"""Check: all that can be known of a run before it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.errors import UsageError
+from models.planning import peek_columns
+from models.store import LocalStore
+from models.taxonomy import load_taxonomy
+from pipeline.config import Settings, absolute, input_root, make_job
+from transforms.workspace import list_shards, workspace
+
+_PEEKED = 20
+
+
+def check(settings: Settings) -> Iterator[str]:
+    """Load and compare everything a run needs, and give what was found in lines for people.
+
+    Raises:
+        UsageError: at the first thing that would stop the run.
+    """
+    job = make_job(settings)
+    policy = job.policy
+    yield f"policy {policy.name}@{policy.version}: {len(policy.rules)} rules, reading {policy.sources.reading}"
+    covered = load_taxonomy(policy.taxonomy).ids
+    yield f"taxonomy {policy.taxonomy}: {len(covered)} risks"
+    for tagger in job.taggers:
+        yield f"tagger {tagger.name}: loaded, {tagger.digest[:12]}"
+    root = input_root(settings)
+    patterns = [absolute(pattern, settings.folder) for pattern in settings.file.inputs]
+    shards = []
+    for pattern in patterns:
+        found = list_shards(pattern, root)
+        if not found and not job.allow_empty:
+            raise UsageError(f"{settings.name}: {pattern} matches nothing; check the path, or say allow_empty")
+        shards += found
+    yield f"inputs: {len(set(shards))} shards below {root}"
+    opener = workspace(job).opener
+    said: Counter[str] = Counter()
+    for path in sorted(set(shards))[:_PEEKED]:
+        said[str(peek_columns(opener, root, path, job.reading))] += 1
+    for columns, count in sorted(said.items()):
+        yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
+    for folder in {job.root, job.restricted}:
+        LocalStore(Path(folder), 0o755 if folder == job.root else 0o700).prepare()
+        yield f"output: {folder} can be written"
+    yield "all that can be known before a run is well"

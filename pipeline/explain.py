@@ -1,0 +1,114 @@
+"""Explain: why a record is where it is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from models.catalogue import Row
+from models.layer import Layer, id_hash
+from pipeline.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One entry's fate in a release.
+
+    Attributes:
+        shard, position: where it was read.
+        audit: its row in the audit; for a kept one the run of entries that it is in.
+        source: its source's row in the table of sources, or None.
+        file: the clean or quarantine file that holds it, relative to the release, or empty.
+    """
+
+    shard: str
+    position: int
+    audit: dict[str, Any]
+    source: dict[str, Any] | None
+    file: str
+
+
+def explain(corpus: Corpus, name: str, number: int | None = None) -> Iterator[Explanation]:
+    """Find the entries with an id, or ``<shard>#<position>``, and say what became of them.
+
+    Layers keep 8 bytes of a hash of each id, so nothing but the audit is opened for an answer; two ids with equal hashes, one pair
+    in some 10^19, would both be answered.
+    """
+    manifest = corpus.manifest(number)
+    folder = corpus.release(manifest["release"])
+    shard, mark, position = name.rpartition("#")
+    wanted = int(position) if mark and position.isdigit() else None
+    for row in corpus.catalogue(manifest["release"]).rows():
+        records = Layer.read(corpus.root / "store" / row.layers[0].name).records
+        at = set(_rows_of_id(records, name))
+        if wanted is not None and row.split.shard.path == shard:
+            at |= set(np.flatnonzero(records["position"].to_numpy() == wanted).tolist())
+        for entry in sorted(at):
+            yield _explain(row, records, entry, folder)
+
+
+def _rows_of_id(records: pa.Table, name: str) -> list[int]:
+    equal = pc.equal(records["id"], pa.scalar(id_hash(name), pa.binary(8)))
+    return np.flatnonzero(pc.fill_null(equal, False).to_numpy()).tolist()
+
+
+def _explain(row: Row, records: pa.Table, entry: int, folder: Path) -> Explanation:
+    position = records["position"][entry].as_py()
+    parts = {part.place: part for part in row.release.files}
+    table = pq.read_table(folder / "audit" / parts["audit"].name)
+    covers = pc.and_(pc.less_equal(table["position"], position), pc.greater_equal(table["through"], position))
+    audit = table.filter(covers).to_pylist()[0]
+    name = records["source"][entry].as_py()
+    sources = pq.read_table(folder / "sources.parquet", filters=[("source", "==", name)]).to_pylist() if name else []
+    place = parts.get(audit["door"])
+    return Explanation(
+        row.split.shard.path,
+        position,
+        audit,
+        sources[0] if sources else None,
+        f"{place.place}/{place.name}" if place else "",
+    )
+
+
+def in_words(found: Explanation, manifest: dict[str, Any]) -> Iterator[str]:
+    """Say an explanation in lines of plain text."""
+    audit, policy = found.audit, manifest["job"]["policy"]
+    door = {"dropped": "dropped", "dead": "a dead letter", "clean": "clean", "quarantine": "in quarantine"}[
+        audit["door"]
+    ]
+    told = f" ({audit['action']})" if audit["action"] == "redact" else ""
+    yield f"{found.shard} at {found.position}: {door}{told} in release {manifest['release']}"
+    if found.file:
+        yield f"  file: {found.file}"
+    if audit["action"] == "keep":
+        yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and its source is clean"
+    if audit["error"]:
+        yield f"  error: {audit['error']}: {audit['detail'] or ''}"
+    for reason in audit["reasons"] or []:
+        yield "  " + _reason(reason, manifest)
+    for span in audit["redactions"] or []:
+        yield f"  characters {span['start']} to {span['end']} became {span['placeholder']}"
+    source = found.source
+    if source is not None:
+        yield (
+            f"  source {source['source']}: {source['state']}, {source['unlawful']} of {source['distinct']} records unlawful "
+            f"(limit {policy['limit']}, strictly over; reading: {policy['reading']}, basis: {policy['basis']})"
+        )
+    yield f"  policy {policy['name']}@{policy['version']} {policy['digest'][:12]}"
+
+
+def _reason(reason: dict[str, Any], manifest: dict[str, Any]) -> str:
+    if reason["tagger"] is None:
+        return f"{reason['action']} by {reason['policy_rule']}"
+    digest = manifest["job"]["taggers"].get(reason["tagger"], "")
+    where = f"characters {reason['start']} to {reason['end']}"
+    field = f" of the {reason['view']}" if reason["view"] in ("id", "url") else ""
+    return (
+        f"{reason['action']} by rule {reason['policy_rule']}: {reason['category']} ({reason['rule']}, score "
+        f"{reason['score']:.2f}) at {where}{field}, tagger {reason['tagger']} {digest[:12]}"
+    )
