@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
+from backports import zstd
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def write_zstd(path: Path, records: Sequence[Record]) -> None:
         )
         for r in records
     ]
-    path.write_bytes(zstandard.ZstdCompressor(level=9).compress(b"".join(lines)))
+    path.write_bytes(zstd.compress(b"".join(lines), level=9))
 
 
 def write_crawl(path: Path, records: Sequence[Record]) -> None:

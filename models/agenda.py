@@ -96,9 +96,9 @@ def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool
     others = [] if exact else [path for path in catalogue.paths if path not in named]
     gone = tuple(sorted(path for path in catalogue.paths if path not in named)) if exact else ()
     for path in others:
-        shard = catalogue.shard(path)
-        assert shard is not None
-        named[path] = shard
+        kept = catalogue.shard(path)
+        assert kept is not None
+        named[path] = kept
     shards, twins = _find_twins([named[path] for path in sorted(named)])
     count = sum(cut.records for shard in shards for cut in shard.cuts)
     return Agenda(tuple(_limit(shards, job.reading.limit)), frozenset(new), gone, twins, count)

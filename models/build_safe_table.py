@@ -4,6 +4,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,11 +57,12 @@ def main(path: Path = TABLE) -> None:
         return unicodedata.normalize("NFKC", char)
 
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
-    arrays = {}
-    for codes, result, steps in (
+    arrays: dict[str, Any] = {}
+    tables: list[tuple[str, str, list[Callable[[str], str]]]] = [
         ("code_points", "folded", [compatible, str.casefold, simplify]),
         ("plain_code_points", "plain", [compatible]),
-    ):
+    ]
+    for codes, result, steps in tables:
         changed = {ord(char): folded for char in every if (folded := fold(char, steps)) != ord(char)}
         arrays[codes] = np.fromiter(changed.keys(), np.uint32)
         arrays[result] = np.fromiter(changed.values(), np.uint32)

@@ -160,7 +160,7 @@ def registrable_domain(host: str) -> str:
     """
     found = _suffixes()(host)
     if found.top_domain_under_public_suffix:
-        return found.top_domain_under_public_suffix.lower()
+        return str(found.top_domain_under_public_suffix).lower()
     labels = host.lower().rstrip(".").split(".")
     is_address = ":" in host or all(label.isdigit() for label in labels)
     return host.lower() if is_address or found.suffix else ".".join(labels[-2:])

@@ -2,7 +2,7 @@
 
 import bz2
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from backports import zstd
 from isal import isal_zlib
@@ -10,6 +10,9 @@ from isal import isal_zlib
 from models.shard import Container
 
 _CHUNK = 1 << 16
+# Given out by one call into a decompressor. Always the same, so that where damage strikes does not depend on how one reads:
+# the second reading must get exactly as far as the first.
+_STEP = 1 << 16
 
 # A stream that has become both huge and far larger than any text compresses is taken for a bomb. Gzip ends at 1032 to 1,
 # and the most repetitive logs reach about 100 to 1.
@@ -76,7 +79,8 @@ _MEMBERS: dict[Container, Callable[[], _Member]] = {
     "zstd": zstd.ZstdDecompressor,
     "bz2": bz2.BZ2Decompressor,
 }
-_ERRORS = (isal_zlib.error, zstd.ZstdError, ValueError, EOFError)
+_ISAL_ERROR: Any = isal_zlib.error  # its stub takes the class for an instance
+_ERRORS = (_ISAL_ERROR, zstd.ZstdError, ValueError, EOFError)
 
 
 class Decompressed:
@@ -93,48 +97,48 @@ class Decompressed:
         self._member = self._new()
         self._fresh = True
         self._pending = b""
+        self._ready = b""
         self._taken = 0
         self._given = 0
         self._damage: DamagedError | None = None
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, empty only at the good end."""
-        if self._damage:
-            raise self._damage
         parts: list[bytes] = []
         missing = size
         while missing:
-            try:
-                part = self._step(missing)
-            except DamagedError as damage:
-                self._damage = damage
-                if parts:
+            if not self._ready:
+                try:
+                    step = self._step() if self._damage is None else None
+                except DamagedError as damage:
+                    self._damage, step = damage, None
+                if step is None:
                     break
-                raise
-            if part is None:
-                break
+                self._ready = step
+            part, self._ready = self._ready[:missing], self._ready[missing:]
             parts.append(part)
             missing -= len(part)
+        if self._damage and missing == size:
+            raise self._damage
         return b"".join(parts)
 
-    def _step(self, size: int) -> bytes | None:
+    def _step(self) -> bytes | None:
         """Return some bytes (perhaps none yet), or None at the end."""
         if self._member.eof:
             self._pending = self._member.unused_data
             self._member, self._fresh = self._new(), True
         data = b""
         if self._member.needs_input:
-            data, self._pending = self._pending or self._file.read(_CHUNK), b""
+            data, self._pending = self._pending or self._read(), b""
             if self._fresh and self._padded:
                 data = self._skip_padding(data)
             if not data:
                 if self._fresh:
                     return None
                 raise DamagedError("truncated", "the file ends before its compressed content does")
-            self._taken += len(data)
         self._fresh = self._fresh and not data
         try:
-            out = self._member.decompress(data, size)
+            out = self._member.decompress(data, _STEP)
         except OSError as error:
             # bz2 raises OSError for bad data; no file is read in this call.
             raise DamagedError("corrupt", str(error)) from None
@@ -145,11 +149,16 @@ class Decompressed:
             raise DamagedError("bomb", f"{self._taken} bytes became {self._given} and more")
         return out
 
+    def _read(self) -> bytes:
+        data = self._file.read(_CHUNK)
+        self._taken += len(data)
+        return data
+
     def _skip_padding(self, data: bytes) -> bytes:
         # RFC 1952 writers pad with zeros after the last member, on tapes for instance.
-        while self._taken and data and not data.strip(b"\0"):
-            data = self._file.read(_CHUNK)
-        return data if not self._taken else data.lstrip(b"\0")
+        while data and not data.strip(b"\0"):
+            data = self._read()
+        return data.lstrip(b"\0")
 
 
 def open_container(file: BinaryIO, container: Container) -> Reader:

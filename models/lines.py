@@ -10,7 +10,10 @@ import numpy.typing as npt
 from models.containers import Reader
 
 BLOCK = 4 << 20
-"""Bytes read at once; a memory bound, it changes no result."""
+"""Bytes read at once, an even number; a memory bound, it changes no result."""
+
+_LINE_END = 4
+"""Bytes of the longest line end; a line is overlong by itself, not by how it is ended or read."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -77,7 +80,7 @@ def blocks(stream: Reader, position: int, length: int, encoding: str, max_bytes:
             whole = int(ends[-1])
             yield from _lines(data[:whole], ends, position, encoding, max_bytes)
             position, carry = position + whole, data[whole:]
-        elif len(data) > max_bytes:
+        elif len(data) > max_bytes + _LINE_END:
             overlong, carry, left = _skip_line(stream, data, left, position, encoding)
             yield overlong
             position += overlong.length
@@ -100,7 +103,7 @@ def _read(stream: Reader, size: int) -> bytes:
 
 def _lines(data: bytes, following: Ints, position: int, encoding: str, max_bytes: int) -> Iterator[Block | Overlong]:
     starts = np.concatenate((np.zeros(1, np.int64), following[:-1]))
-    long = np.flatnonzero(following - starts > max_bytes + 4)
+    long = np.flatnonzero(following - starts > max_bytes + _LINE_END)
     first = 0
     for index in [*long.tolist(), len(starts)]:
         if index > first:
@@ -126,7 +129,8 @@ def _block(data: bytes, starts: Ints, following: Ints, position: int, encoding: 
     visible = raw[np.minimum(starts + low, len(raw) - 1)] > 0x20
     visible &= ends > starts
     for row in np.flatnonzero(~visible & (ends > starts)).tolist():
-        visible[row] = bool(data[starts[row] : ends[row]].strip(b" \t\r\0"))
+        line = data[starts[row] : ends[row]]
+        visible[row] = bool((line.decode(encoding, "replace") if width == 2 else line.decode("latin-1")).strip(" \t\r"))
     return Block(data, position, starts[visible], ends[visible], following[visible])
 
 

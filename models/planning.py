@@ -121,7 +121,7 @@ class _Cutter:
         sha = hashlib.sha256()
         line_start = 0
         flaw = ("", "")
-        first = True
+        first, done_cuts = True, 0
         while True:
             try:
                 data = self._read_units()
@@ -133,6 +133,8 @@ class _Cutter:
                 mark = self.start(data)
                 start = position = line_start = mark
                 data, first = data[mark:], False
+            elif position == len(self.head) + mark and len(self.head) <= self.reading.max_record_bytes:
+                self._extend_head(data)
             if not data:
                 break
             ends = line_ends(data, self.encoding)
@@ -145,13 +147,14 @@ class _Cutter:
                 sha.update(data[done:end])
                 lines += int(((ends > done) & (ends <= end)).sum())
                 yield Cut(start, position + end, 0, lines, sha.hexdigest())
+                done_cuts += 1
                 start, lines, done, sha = position + end, 0, end, hashlib.sha256()
             sha.update(data[done:])
             lines += int((ends > done).sum())
             if len(ends):
                 line_start = position + int(ends[-1])
             position += len(data)
-        if position > start or flaw[0] or start <= 3:
+        if position > start or flaw[0] or not done_cuts:
             tail = line_start < position and not flaw[0]
             yield Cut(start, position, 0, lines + tail, sha.hexdigest(), flaw)
 
@@ -180,6 +183,11 @@ class _Cutter:
             encoding = "utf-16-le"
         self.encoding, self.head = encoding, data[mark:]
         return mark
+
+    def _extend_head(self, data: bytes) -> None:
+        """Keep more for recognising columns while the first line has no end."""
+        if not len(line_ends(self.head, self.encoding)):
+            self.head += data
 
     def columns(self, location: str) -> Columns:
         """Return the columns recognised in the first object of the shard; plain ``text`` if there is none."""

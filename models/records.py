@@ -6,6 +6,7 @@ is a byte offset (JSONL, after decompression) or a row number (Parquet).
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -76,7 +77,8 @@ class ShardStream:
             self._reader.seek(position)  # type: ignore[attr-defined]
             self._at = position
         while self._at < position:
-            self.read(min(position - self._at, 1 << 20))
+            if not self.read(min(position - self._at, 1 << 20)):
+                raise EOFError("the stream ends before the planned start")
         self._sha = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
@@ -262,8 +264,9 @@ class Group:
         """Return how many rows hold about 4 MB of text."""
         names = {path.split(".")[0].removesuffix("[]") for path in columns.text}
         parts = (self.facts.column(index) for index in range(self.facts.num_columns))
-        size = sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in names)
-        return max(1, min(_MOST_ROWS, _BATCH_BYTES // max(1, size // max(1, self.count))))
+        with self.parquet.parsing():
+            size = sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in names)
+        return int(max(1, min(_MOST_ROWS, _BATCH_BYTES // max(1, size // max(1, self.count)))))
 
 
 @contextlib.contextmanager
@@ -271,23 +274,26 @@ def open_groups(opener: Opener, split: Split) -> Iterator[Iterator[Group]]:
     """Open a Parquet split and give its row groups.
 
     Raises:
-        ShardChangedError: on leaving, if the bytes are not those that were planned.
+        ShardChangedError: if the bytes are not those that were planned, or change while they are read.
     """
-    location = split.shard.location
-    with unchanged(opener, location) as file, open_parquet(file) as parquet:
+    location, cut = split.shard.location, split.cut
+    with unchanged(opener, location) as file, contextlib.ExitStack() as stack:
         sha = hashlib.sha256()
-
-        def groups() -> Iterator[Group]:
-            first = split.cut.first_row
-            for index in range(split.cut.start, split.cut.stop):
+        groups: list[Group] = []
+        first = cut.first_row
+        try:
+            parquet = stack.enter_context(open_parquet(file))
+            for index in range(cut.start, cut.stop):
                 facts = parquet.metadata.row_group(index)
                 begin, end = row_group_range(facts, split.shard.size)
-                yield Group(parquet, index, first, facts.num_rows, _hash_range(file, begin, end, sha), facts)
+                groups.append(Group(parquet, index, first, facts.num_rows, _hash_range(file, begin, end, sha), facts))
                 first += facts.num_rows
-
-        yield groups()
-        if sha.hexdigest() != split.cut.checksum:
+        except (Unreadable, IndexError):
+            raise changed(location) from None
+        # Compared before anything is parsed: other bytes may hold other columns.
+        if sha.hexdigest() != cut.checksum or file.seek(0, io.SEEK_END) != split.shard.size:
             raise changed(location)
+        yield iter(groups)
 
 
 def _hash_range(file: BinaryIO, begin: int, end: int, total: "hashlib._Hash") -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,12 @@ def _release_batch(release: ReleasePass, rows: Rows, batch: pa.RecordBatch, grou
         for at, name in zip(parsed.documents.rows.tolist(), parsed.documents.id.to_pylist(), strict=True):
             release.ids[rows.row + named[at]] = name
         clean = _redact(release, rows, batch, named, parsed.documents)
+    codec = group.facts.column(0).compression if group.facts.num_columns else ""
+    make = partial(RowWriter, schema=batch.schema, codec=codec)
     for door, place, source in ((CLEAN, "clean", clean), (QUARANTINE, "quarantine", batch)):
         chosen = source.filter(pa.array(doors == door))
         if len(chosen):
-            codec = group.facts.column(0).compression if group.facts.num_columns else ""
-            writer = release.parts.writer(place, lambda path, codec=codec: RowWriter(path, batch.schema, codec))
-            writer.write(chosen)
+            release.parts.writer(place, make).write(chosen)
     for entry in np.flatnonzero(doors == DEAD_DOOR).tolist():
         raw = row_as_json(batch, entry)
         release.write_dead(rows.row + entry, Dead("", "", raw, hashlib.sha256(raw).hexdigest()))

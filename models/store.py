@@ -58,7 +58,8 @@ class LocalStore:
     """A store in a folder of a file system that has hard links.
 
     Args:
-        root: the folder; made with mode ``mode`` if absent.
+        root: the folder.
+        mode: of the folder; the default leaves that of one that exists alone.
     """
 
     def __init__(self, root: Path, mode: int = 0o755) -> None:
@@ -77,7 +78,8 @@ class LocalStore:
         """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            self._root.chmod(self._mode)
+            if self._mode != 0o755:
+                self._root.chmod(self._mode)
             with tempfile.TemporaryFile(dir=self._root):
                 pass
         except OSError as error:

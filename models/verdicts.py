@@ -90,7 +90,7 @@ def _state_codes(records: pa.Table, states: SourceStates) -> npt.NDArray[np.uint
     names = pc.fill_null(sources.cast(pa.string()), "")
     encoded = pc.dictionary_encode(names)
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    codes = states.lookup(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
+    codes: npt.NDArray[np.uint8] = states.lookup(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
     codes[~pc.is_null(records["error"]).to_numpy()] = 0
     return codes
 

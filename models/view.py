@@ -95,7 +95,7 @@ def safe_view(texts: pa.Array) -> View:
 def fold_term(term: str) -> str:
     """Return a term as the safe view would show it, for comparison with the view."""
     codes = safe_table()[np.frombuffer(term.encode("utf-32-le"), np.uint32)]
-    return codes[codes != REMOVED].tobytes().decode("utf-32-le")
+    return str(codes[codes != REMOVED].tobytes(), "utf-32-le")
 
 
 def fold_keeping_case(text: str) -> tuple[str, Ints]:

@@ -165,7 +165,7 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
     root = absolute(file.output, folder)
     policy = load_policy(_policy_path(file.policy, folder))
     _check_key(policy, key)
-    return Job(
+    job = Job(
         reading=reading,
         taggers=make_taggers(file.taggers, folder, settings.name, file.key_env),
         policy=policy,
@@ -180,6 +180,8 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
         max_dead_least=file.max_dead.at_least,
         allow_empty=file.allow_empty,
     )
+    assert job.wanted is not None  # computed here, once, and sent along: workers need not hash artefacts again
+    return job
 
 
 def _policy_path(name: str, folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.catalogue import Catalogue
 from models.errors import StoreConflictError, UsageError
-from models.parts import PLACES
+from models.parts import PLACES, RESTRICTED
 from models.store import locked, sync_folder
 from transforms.base import Base
 
@@ -71,12 +71,12 @@ class Corpus:
         if folder.is_dir():
             yield from sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
 
-    def publish(self, staged: Path, restricted: Path | None, base: int) -> int:
+    def publish(self, staged: Path, apart: tuple[Path, Path] | None, base: int) -> int:
         """Make a staged folder the current release, and return its number.
 
         Args:
             staged: a folder on the same file system, complete but for the links to ``restricted``.
-            restricted: root of quarantine and dead letters, where it is not this one.
+            apart: root of quarantine and dead letters where it is not this one, and the folder staged there.
             base: number of the release that it was made from.
 
         Raises:
@@ -92,13 +92,14 @@ class Corpus:
             if target.exists():
                 shutil.rmtree(target)  # left by a run that died before it moved the pointer
             target.parent.mkdir(parents=True, exist_ok=True)
-            if restricted is not None:
+            if apart is not None:
+                restricted, staged_there = apart
                 private = restricted / "releases" / str(number)
                 if private.exists():
                     shutil.rmtree(private)
                 private.parent.mkdir(parents=True, exist_ok=True)
-                (staged / "restricted").rename(private)
-                for place in ("quarantine", "dead"):
+                staged_there.rename(private)
+                for place in sorted(RESTRICTED):
                     (staged / place).symlink_to(private / place)
             staged.rename(target)
             sync_folder(target.parent)

@@ -21,6 +21,7 @@ from pipeline.build import STAGES, Run, build
 from pipeline.config import Settings, input_root, make_job
 from pipeline.corpus import Corpus
 from pipeline.publish import Published, publish
+from transforms.pool import end_pool, warm_up
 
 _RACES = 5
 
@@ -44,11 +45,14 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     Raises:
         UsageError: naming what is wrong.
     """
-    job = make_job(settings, sample_ppm, limit)
     file = settings.file
+    workers = file.workers or os.cpu_count() or 1
+    if workers > 1:
+        warm_up()
+    job = make_job(settings, sample_ppm, limit)
     root = Path(job.root)
     LocalStore(root).prepare()
-    LocalStore(root / "store").prepare()
+    LocalStore(root / "store", 0o700).prepare()
     if job.restricted != job.root:
         LocalStore(Path(job.restricted), 0o700).prepare()
         LocalStore(Path(job.restricted) / "store", 0o700).prepare()
@@ -69,7 +73,7 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
         exact=file.exact,
         until=until,
-        workers=file.workers or os.cpu_count() or 1,
+        workers=workers,
         stall_timeout=file.stall_timeout,
     )
 
@@ -131,11 +135,10 @@ def _execute(run: Run, mode: str) -> dict[str, Any]:
         pipeline = beam.Pipeline(runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner", options=options)
         build(pipeline, run)
         pipeline.run().wait_until_finish()
-    except WinnowError:
-        raise
-    except Exception as error:
+    except BaseException as error:
+        end_pool()
         known = _known(error)
-        if known is None:
+        if known is None or known is error:
             raise
         raise known from error
     return _notes(run)

@@ -5,7 +5,8 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,10 +72,10 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         ],
     }
     is_apart = Path(outcome.restricted) != corpus.root
-    with tempfile.TemporaryDirectory(dir=_staging(corpus.root), prefix="release-") as name:
-        staged = Path(name) / "staged"
-        _stage(staged, catalogue, manifest, sources, corpus, Path(outcome.restricted))
-        number = corpus.publish(staged, Path(outcome.restricted) if is_apart else None, outcome.base)
+    restricted = Path(outcome.restricted)
+    with _staging(corpus.root) as staged, _staging(restricted) as private:
+        _stage(staged, private if is_apart else staged, catalogue, manifest, sources, corpus, restricted)
+        number = corpus.publish(staged, (restricted, private) if is_apart else None, outcome.base)
     return Published(number, True)
 
 
@@ -96,28 +97,33 @@ def waiting(corpus: Corpus) -> tuple[Outcome, str]:
     )
 
 
-def _staging(root: Path) -> Path:
+@contextmanager
+def _staging(root: Path) -> Iterator[Path]:
+    """Give an empty folder on a root's own file system, and remove what is left of it."""
     folder = root / "store" / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with tempfile.TemporaryDirectory(dir=folder, prefix="release-") as name:
+        staged = Path(name) / "staged"
+        staged.mkdir()
+        yield staged
 
 
 def _stage(
-    staged: Path, catalogue: Catalogue, manifest: dict[str, Any], sources: pa.Table, corpus: Corpus, restricted: Path
+    staged: Path,
+    private: Path,
+    catalogue: Catalogue,
+    manifest: dict[str, Any],
+    sources: pa.Table,
+    corpus: Corpus,
+    restricted: Path,
 ) -> None:
-    """Lay out a release in a folder: links to the parts under plain names, and the tables."""
-    is_apart = restricted != corpus.root
+    """Lay out a release in a folder, quarantine and dead letters in ``private``: links to the parts, and the tables."""
     for place in PLACES:
-        if is_apart and place in RESTRICTED:
-            (staged / "restricted" / place).mkdir(parents=True, mode=0o700)
-        else:
-            (staged / place).mkdir(parents=True, mode=0o700 if place in RESTRICTED else 0o755)
+        (private if place in RESTRICTED else staged).joinpath(place).mkdir(mode=0o700 if place in RESTRICTED else 0o755)
     files = []
     for row in catalogue.rows():
         for part in row.release.files:
-            apart = is_apart and part.place in RESTRICTED
-            folder = staged / "restricted" if apart else staged
-            link = folder / part.place / part.name
+            link = (private if part.place in RESTRICTED else staged) / part.place / part.name
             link.parent.mkdir(parents=True, exist_ok=True)
             os.link((restricted if part.place in RESTRICTED else corpus.root) / "store" / part.object, link)
             files.append(

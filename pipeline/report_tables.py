@@ -22,13 +22,16 @@ _NAMES = {
     f"source:{HOLD}": "The record's source is on hold",
 }
 _ERRORS = {
-    "bad_json": "not JSON, or not an object",
+    "bad_json": "not JSON",
     "bad_encoding": "not text in the expected encoding",
-    "no_text": "nothing, or no text, in the text column",
+    "no_text": "nothing in the text column",
+    "wrong_type": "not an object, or its text is no text",
     "too_long": "longer than a record may be",
+    "unreadable": "a damaged file or row group: one entry, however many records it held",
     "tagger_error": "a detector failed on the record",
     "redaction_failed": "something was still found after redaction",
 }
+_INITIALS = frozenset({"cn", "hk", "iban", "id", "ip", "mac", "nhs", "rrn", "ssn", "uk", "url", "us"})
 _Names = Callable[[str], Markup]
 
 
@@ -95,8 +98,8 @@ def _other_name(category: str) -> Markup:
 
 
 def _words(entity: str) -> str:
-    """Return ``e-mail``-like words for the name of an entity: its underscores are spaces."""
-    words = entity.replace("_", " ").strip()
+    """Return words for the name of an entity: ``CN resident ID`` for ``cn_resident_id``."""
+    words = " ".join(part.upper() if part in _INITIALS else part for part in entity.split("_"))
     return words[:1].upper() + words[1:]
 
 

@@ -15,7 +15,7 @@ from transforms.workspace import note, workspace
 
 
 @dataclass
-class Conclude(beam.PTransform):  # type: ignore[misc]
+class Conclude(beam.PTransform):
     """Writes the new catalogue and the outcome as ``runs/<run>/outcome.json``.
 
     Attributes:

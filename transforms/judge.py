@@ -13,7 +13,7 @@ from transforms.workspace import note, workspace
 
 
 @dataclass
-class Judge(beam.PTransform):  # type: ignore[misc]
+class Judge(beam.PTransform):
     """Adds up all tallies and writes the states; gives one :class:`Judged`.
 
     Attributes:

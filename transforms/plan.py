@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import apache_beam as beam
 
@@ -15,13 +16,15 @@ from transforms.pool import WATCH, Pooled
 from transforms.workspace import list_shards, note, workspace
 
 _SHARDS_A_TASK = 64
+_SMALL = 8 << 20
 
 
 @dataclass(frozen=True)
 class PlanTask:
-    """Some shards by path, with what the catalogue has of each."""
+    """Some shards by path, with what the catalogue has of each, and whether they are worth a process."""
 
     shards: tuple[tuple[str, Shard | None], ...]
+    is_small: bool
 
 
 def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> list[Shard]:
@@ -49,11 +52,19 @@ def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iter
     size = max(1, min(_SHARDS_A_TASK, len(paths) // 16))
     for start in range(0, len(paths), size):
         WATCH.planned["plan"] += 1
-        yield PlanTask(tuple((path, catalogue.shard(path)) for path in paths[start : start + size]))
+        some = paths[start : start + size]
+        yield PlanTask(tuple((path, catalogue.shard(path)) for path in some), _are_small(root, some))
+
+
+def _are_small(root: str, paths: list[str]) -> bool:
+    """Tell whether shards are hashed sooner than a worker process starts."""
+    if "://" in root:
+        return False
+    return sum((Path(root) / path).stat().st_size for path in paths) < _SMALL
 
 
 @dataclass
-class Plan(beam.PTransform):  # type: ignore[misc]
+class Plan(beam.PTransform):
     """Lists, hashes and cuts shards, and joins them with the catalogue; gives one :class:`Agenda`.
 
     Attributes:
@@ -73,7 +84,7 @@ class Plan(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, patterns: beam.PCollection) -> beam.PCollection:
         job, root, base = self.job, self.root, self.base
-        work = Pooled("plan", plan_task, (job, root), self.workers, self.stall_timeout, _name)
+        work = Pooled("plan", plan_task, (job, root), self.workers, self.stall_timeout, _name, _is_small)
         return (
             patterns
             | "List" >> beam.FlatMap(lambda names: plan_tasks(names, job, root, base))
@@ -89,6 +100,10 @@ class Plan(beam.PTransform):  # type: ignore[misc]
         agenda = settle(shards, catalogue, self.job, self.exact)
         note(self.job, self.run, "plan", agenda.summary(catalogue, self.job))
         return agenda
+
+
+def _is_small(task: PlanTask) -> bool:
+    return task.is_small
 
 
 def _name(task: PlanTask) -> str:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
@@ -21,13 +22,20 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
 from models.errors import ToolError, WinnowError
+from models.taggers import BUILT_IN
 
 Beat = Callable[[str, int], None]
 Work = Callable[[Any, Any, Beat], Any]
 """A function of the element, the shared argument and a place to report to; importable by name."""
 
 _TRIES = 3
-_PRELOAD = ["transforms.tag", "transforms.release", "transforms.plan"]
+# Imported once, by the process that all workers are forked from.
+_PRELOAD = [
+    "transforms.tag",
+    "transforms.release",
+    "transforms.plan",
+    *(place.split(":")[0] for place in BUILT_IN.values()),
+]
 
 
 class Watch:
@@ -78,7 +86,12 @@ def _initialize(beats: Any) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A worker whose launcher was killed would wait for its next task for ever.
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _call(work: Work, number: int, stage: str, element: Any, shared: Any) -> Any:
@@ -96,26 +109,44 @@ class Pool:
         self._workers = workers
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOAD)
-        self._beats = self._context.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
         self._executor = self._make()
 
     def _make(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers, self._context, _initialize, (self._beats,))
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                WATCH.hear(*self._beats.get())
-            except (EOFError, OSError):
-                return
+        # A queue for each: a worker that is killed while it reports holds the queue's lock for ever.
+        beats = self._context.SimpleQueue()
+        threading.Thread(target=_listen, args=(beats,), daemon=True).start()
+        return ProcessPoolExecutor(self._workers, self._context, _initialize, (beats,))
 
     def submit(self, *args: Any) -> "Future[Any]":
         return self._executor.submit(_call, *args)
 
     def renew(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Start anew after a worker died."""
+        self.end()
         self._executor = self._make()
+
+    def end(self) -> None:
+        """Stop at once, whatever is under way."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        own = {pid for _, _, pid in WATCH.last.values()}
+        for child in multiprocessing.active_children():
+            if child.pid in own:
+                child.kill()
+
+
+def warm_up() -> None:
+    """Begin to import what workers need, while the launcher reads its run file."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    forkserver.ensure_running()
+
+
+def _listen(beats: Any) -> None:
+    while True:
+        try:
+            WATCH.hear(*beats.get())
+        except (EOFError, OSError):
+            return
 
 
 _pool: Pool | None = None
@@ -128,6 +159,14 @@ def _shared_pool(workers: int) -> Pool:
     return _pool
 
 
+def end_pool() -> None:
+    """Stop all workers at once, after a run that failed or was interrupted."""
+    global _pool
+    if _pool is not None:
+        _pool.end()
+        _pool = None
+
+
 class Pooled(beam.DoFn):
     """Applies ``work(element, shared, beat)`` to every element, in processes if there is more than one worker.
 
@@ -138,30 +177,39 @@ class Pooled(beam.DoFn):
 
     Args:
         name: what to call an element in errors.
+        is_small: tells elements that are not worth a process.
     """
 
     def __init__(
-        self, stage: str, work: Work, shared: Any, workers: int, stall_timeout: float, name: Callable[[Any], str]
+        self,
+        stage: str,
+        work: Work,
+        shared: Any,
+        workers: int,
+        stall_timeout: float,
+        name: Callable[[Any], str],
+        is_small: Callable[[Any], bool] = lambda _: False,
     ) -> None:
         self._stage, self._work, self._shared = stage, work, shared
-        self._workers, self._stall, self._name = workers, stall_timeout, name
+        self._workers, self._stall, self._name, self._is_small = workers, stall_timeout, name, is_small
 
     def start_bundle(self) -> None:
         self._running: dict[Future[Any], tuple[int, Any, int]] = {}
+        self._lost: list[Any] = []
         self._count = 0
 
     def process(self, element: Any) -> Iterator[Any]:
-        if self._workers == 1:
+        if self._workers == 1 or self._is_small(element):
             result = _in_process(self._work, element, self._shared, self._stage)
             WATCH.finish(self._stage)
             yield result
             return
         self._submit(element, 1)
-        while len(self._running) >= 2 * self._workers:
+        while self._lost or len(self._running) >= 2 * self._workers:
             yield from self._collect()
 
     def finish_bundle(self) -> Iterator[Any]:
-        while getattr(self, "_running", None):
+        while getattr(self, "_running", None) or getattr(self, "_lost", None):
             for result in self._collect():
                 yield GlobalWindows.windowed_value(result)
 
@@ -171,16 +219,19 @@ class Pooled(beam.DoFn):
     def _submit(self, element: Any, tries: int) -> None:
         self._count += 1
         number = hash((self._stage, self._count, id(self)))
-        pool = _shared_pool(self._workers)
-        future = pool.submit(self._work, number, self._stage, element, self._shared)
+        try:
+            future = _shared_pool(self._workers).submit(self._work, number, self._stage, element, self._shared)
+        except BrokenProcessPool:
+            self._lost.append(element)  # a worker died since the last look
+            return
         self._running[future] = (number, element, tries)
 
     def _collect(self) -> list[Any]:
         done, _ = wait(self._running, timeout=1.0, return_when=FIRST_COMPLETED)
         if not done:
-            self._check_stall()
+            self._check_stall({number for number, _, _ in self._running.values()})
         results = []
-        lost: list[Any] = []
+        lost, self._lost = self._lost, []
         for future in done:
             _, element, tries = self._running.pop(future)
             try:
@@ -197,8 +248,8 @@ class Pooled(beam.DoFn):
                 self._submit(element, tries + 1)
         return results + (self._alone(lost) if lost else [])
 
-    def _check_stall(self) -> None:
-        stalled = WATCH.stalled({number for number, _, _ in self._running.values()}, self._stall)
+    def _check_stall(self, running: set[int]) -> None:
+        stalled = WATCH.stalled(running, self._stall)
         if stalled is None:
             return
         place, pid = stalled
@@ -219,8 +270,11 @@ class Pooled(beam.DoFn):
         for element in lost:
             number = hash((self._stage, id(element), "alone"))
             future = pool.submit(self._work, number, self._stage, element, self._shared)
+            while not wait([future], timeout=1.0).done:
+                self._check_stall({number})
             try:
                 results.append(future.result())
+                WATCH.finish(self._stage)
             except BrokenProcessPool:
                 raise ToolError(
                     f"{self._name(element)}: the worker process died twice on it (killed, out of memory, or a crash in "

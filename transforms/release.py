@@ -32,7 +32,7 @@ def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) 
 
 
 @dataclass
-class Release(beam.PTransform):  # type: ignore[misc]
+class Release(beam.PTransform):
     """Writes what is not up to date; gives the digest of each split with its :class:`Released`."""
 
     job: Job

@@ -43,7 +43,7 @@ def shared_stream(splits: list[Split], space: Workspace) -> Iterator[ShardStream
 
 
 @dataclass
-class TagSplits(beam.PTransform):  # type: ignore[misc]
+class TagSplits(beam.PTransform):
     """Tags what the agenda lacks; gives :class:`Tagged` receipts."""
 
     job: Job
@@ -78,7 +78,7 @@ def _name(task: TagTask) -> str:
 
 
 @dataclass
-class Tag(beam.PTransform):  # type: ignore[misc]
+class Tag(beam.PTransform):
     """Tags texts in a pipeline of your own: record batches with a ``text`` column to pairs of batch and findings.
 
     Attributes:

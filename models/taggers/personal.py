@@ -3,7 +3,8 @@
 Presidio over every record runs at 0.4 MB/s and finds nothing beside a Han character, since ``\\b`` sees no boundary there. So the
 gate (:mod:`models.taggers.personal_gate`) scans the safe view for anchors, and only the recognisers that an anchor announces run,
 only on a small window, in which compatibility forms are folded, what draws nothing is left out, and characters of scripts without
-spaces become line feeds one to one: a boundary, but none of the separators that a number may hold. Offsets go back to the original exactly. No matched value leaves this module but as a keyed hash.
+spaces become line feeds one to one: a boundary, but none of the separators that a number may hold. Offsets go back to the
+original exactly. No matched value leaves this module but as a keyed hash.
 
 Scores are Presidio's where it has a recogniser; a cue word within 20 characters adds 0.35, as Presidio's enhancer does, and an
 address that is no person's is held at 0.3 or below. The recognisers are called without Presidio's engine: that takes 71 µs for a
@@ -279,16 +280,14 @@ def _matches(recognisers: Recognisers, view: View, row: int, text: str, windows:
         seen = view.data[window.start : window.end].decode()
         lefts = [_length(view.data, window.start, low) for low, _ in window.anchors]
         rights = [_length(view.data, window.start, high) for _, high in window.anchors]
+        left_of = view.data[max(first, window.start - 4 * NEAR) : window.start].decode(errors="ignore")
+        right_of = view.data[window.end : min(last, window.end + 4 * NEAR)].decode(errors="ignore")
         for low, high, stated, rule, region in _results(recognisers, window, folded):
             nearest = bisect.bisect_right(rights, low)  # the first anchor that ends behind the value's start
             if nearest == len(lefts) or lefts[nearest] >= high:
                 continue
-            before = (
-                view.data[max(first, window.start - 4 * NEAR) : window.start].decode(errors="ignore") + seen[:low]
-            )[-NEAR:]
-            after = (seen[high:] + view.data[window.end : min(last, window.end + 4 * NEAR)].decode(errors="ignore"))[
-                :NEAR
-            ]
+            before = (left_of + seen[:low])[-NEAR:]
+            after = (seen[high:] + right_of)[:NEAR]
             value = folded[low:high]
             left, right = start + int(kept[low]), start + int(kept[high - 1]) + 1
             yield Match(

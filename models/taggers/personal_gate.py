@@ -5,7 +5,6 @@ and wallet prefixes. NumPy finds groups of digits, that is digits with at most a
 expressions on a group's bytes then tell which kinds of number it can be. A gate may announce too much, never too little.
 """
 
-import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -95,9 +94,16 @@ class Gate:
         self._cues = phone_cues
         wanted = [(kind, pattern) for kind, pattern in _ANCHORS if kind in self._kinds]
         self._anchor_kinds = [kind for kind, _ in wanted]
-        self._expressions = tuple(pattern for _, pattern in wanted)
-        if self._expressions:
-            _database(self._expressions)
+        self._database = hyperscan.Database() if wanted else None
+        if self._database is not None:
+            count = len(wanted)
+            self._database.compile(
+                expressions=[pattern for _, pattern in wanted],
+                ids=list(range(count)),
+                elements=count,
+                flags=[0] * count,
+            )
+            self._scratch = hyperscan.Scratch(self._database)
 
     def windows(self, view: View) -> dict[int, list[Window]]:
         """Return the windows of each record that has any."""
@@ -110,18 +116,19 @@ class Gate:
 
     def _anchored(self, view: View) -> Iterator[tuple[int, list[Window]]]:
         hits: set[tuple[int, str]] = set()
-        if self._expressions:
-            database, scratch = _database(self._expressions)
+        if self._database is None:
+            return
 
-            def on_match(expression: int, _start: int, end: int, _flags: int, _context: object) -> None:
-                hits.add((end - 1, self._anchor_kinds[expression]))
+        def on_match(expression: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            hits.add((end - 1, self._anchor_kinds[expression]))
 
-            database.scan(view.data, match_event_handler=on_match, scratch=scratch)
+        self._database.scan(view.data, match_event_handler=on_match, scratch=self._scratch)
+        if not hits:
+            return
         by_row: dict[tuple[int, str], list[int]] = defaultdict(list)
         ordered = sorted(hits)
-        for row, (at, kind) in zip(
-            view.rows([at for at, _ in ordered]).tolist() if ordered else [], ordered, strict=True
-        ):
+        rows = view.rows([at for at, _ in ordered]).tolist()
+        for row, (at, kind) in zip(rows, ordered, strict=True):
             by_row[row, kind].append(at)
         for (row, kind), places in by_row.items():
             yield row, list(_merge(view.data, kind, places, int(view.bounds[row]), int(view.bounds[row + 1]) - 1))
@@ -293,11 +300,3 @@ def _inside(data: bytes, start: int, end: int, first: int, last: int) -> tuple[i
     while end < last and data[end] & 0xC0 == 0x80:
         end += 1
     return start, end
-
-
-@functools.lru_cache(maxsize=8)
-def _database(expressions: tuple[bytes, ...]) -> tuple[hyperscan.Database, hyperscan.Scratch]:
-    database = hyperscan.Database()
-    count = len(expressions)
-    database.compile(expressions=list(expressions), ids=list(range(count)), elements=count, flags=[0] * count)
-    return database, hyperscan.Scratch(database)
