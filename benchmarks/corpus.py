@@ -105,7 +105,7 @@ def _distinct(folder: Path) -> list[Record]:
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
         records = list(_cut(_lines(_documents(folder / "packages"))))
-        random.Random(0).shuffle(records)  # noqa: S311 - a fixed order, nothing secret
+        random.Random(0).shuffle(records)
         size = sum(len(record.text.encode()) for record in records)
         if size < DISTINCT_LEAST:
             raise SystemExit(f"only {size} bytes of distinct text, wanted are {DISTINCT_LEAST}; add packages")
@@ -191,7 +191,7 @@ def _plain(path: Path) -> str:
     elif re.search(r"^\.(?:TH|SH|Dd)\b", text, re.M):
         kept = (line for line in text.split("\n") if not line.startswith(('.\\"', "'\\\"")))
         text = "\n".join(_ROFF.sub("", re.sub(r"^[.'][A-Za-z]{1,2}\b ?", "", line)) for line in kept)
-    return text.replace("\r", "")
+    return text.replace("\\-", "-").replace("\r", "")
 
 
 def _lines(documents: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, list[str]]]:
@@ -214,7 +214,7 @@ def hash_of(line: str) -> int:
 
 def _cut(documents: Iterable[tuple[str, str, list[str]]]) -> Iterator[Record]:
     """Cut documents into records of 1 to 4 kB; shorter ends go to the next record of the source."""
-    draw = random.Random(1)  # noqa: S311
+    draw = random.Random(1)
     waiting: list[str] = []
     size, wanted, last = 0, draw.randint(1000, 4000), ""
     for source, url, lines in documents:
@@ -261,12 +261,14 @@ _HAN = re.compile("[\u3400-\u9fff]")
 def _repeated(records: list[Record]) -> Iterator[tuple[Record, int]]:
     """Give records with the number of the copy for ever, two that are not Chinese and one that is."""
     chinese = [len(_HAN.findall(record.text)) * 5 >= len(record.text) for record in records]
-    piles = [
-        [record for record, han in zip(records, chinese, strict=True) if han == wanted] for wanted in (False, True)
-    ]
-    rounds = [((record, copy) for copy in itertools.count() for record in pile) for pile in piles]
+    others = _copies([record for record, han in zip(records, chinese, strict=True) if not han])
+    ours = _copies([record for record, han in zip(records, chinese, strict=True) if han])
     while True:
-        yield from (next(rounds[0]), next(rounds[0]), next(rounds[1]))
+        yield from (next(others), next(others), next(ours))
+
+
+def _copies(records: list[Record]) -> Iterator[tuple[Record, int]]:
+    return ((record, copy) for copy in itertools.count() for record in records)
 
 
 def _write_rows(rows: list[dict[str, str]], path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where text, id, source and URL stand in a record, for JSON objects and Arrow tables alike."""
 
 import functools
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ USUAL = {
 
 UNKNOWN_SOURCE = "(unknown)"
 """Source key of records that name none."""
+
+# What may stand before the authority (RFC 3986, 3 and 4.2); a scheme further back belongs to another URL in the query.
+_SCHEME = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 
 
 def recognise(names: Iterable[str], shard: str) -> Columns:
@@ -52,7 +56,7 @@ def pieces(record: Any, path: str) -> list[Any]:
     for name, every in steps(path):
         values = [value[name] for value in values if isinstance(value, dict) and value.get(name) is not None]
         if every:
-            values = [item for value in values if isinstance(value, list) for item in value]
+            values = [item for value in values if isinstance(value, list) for item in value if item is not None]
     return values
 
 
@@ -84,10 +88,12 @@ def _strings(array: pa.Array, every: bool, rest: Sequence[tuple[str, bool]]) -> 
     parents = pc.list_parent_indices(array)
     strings = _strings(inner, False, rest) if not rest else _strings(pc.struct_field(inner, rest[0][0]), *_tail(rest))
     kept = pc.is_valid(strings)
-    groups: list[list[str]] = [[] for _ in range(len(array))]
-    for parent, string in zip(parents.filter(kept).to_pylist(), strings.filter(kept).to_pylist(), strict=True):
+    groups: list[list[bytes]] = [[] for _ in range(len(array))]
+    # As bytes: they may be no UTF-8.
+    found = strings.filter(kept).cast(pa.binary()).to_pylist()
+    for parent, string in zip(parents.filter(kept).to_pylist(), found, strict=True):
         groups[parent].append(string)
-    return pa.array(["\n".join(group) if group else None for group in groups], pa.string())
+    return plain_strings(pa.array([b"\n".join(group) if group else None for group in groups], pa.binary()))
 
 
 def _tail(rest: Sequence[tuple[str, bool]]) -> tuple[bool, Sequence[tuple[str, bool]]]:
@@ -161,16 +167,17 @@ def registrable_domain(host: str) -> str:
     found = _suffixes()(host)
     if found.top_domain_under_public_suffix:
         return str(found.top_domain_under_public_suffix).lower()
-    labels = host.lower().rstrip(".").split(".")
+    host = host.lower().rstrip(".")
+    labels = host.split(".")
     is_address = ":" in host or all(label.isdigit() for label in labels)
-    return host.lower() if is_address or found.suffix else ".".join(labels[-2:])
+    return host if is_address or found.suffix else ".".join(labels[-2:])
 
 
 def domain_of_url(url: str | None) -> str:
     """Return the registrable domain of a URL, or :data:`UNKNOWN_SOURCE`."""
     if not url:
         return UNKNOWN_SOURCE
-    rest = url.split("://", 1)[-1]
+    rest = _SCHEME.sub("", url, count=1)
     authority = rest.split("/", 1)[0].split("?", 1)[0].split("#", 1)[0].rsplit("@", 1)[-1]
     host = authority.split("]")[0].lstrip("[") if authority.startswith("[") else authority.split(":", 1)[0]
-    return registrable_domain(host) if host else UNKNOWN_SOURCE
+    return registrable_domain(host) or UNKNOWN_SOURCE

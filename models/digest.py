@@ -36,7 +36,8 @@ def _refuse_floats(value: Any) -> None:
     if isinstance(value, float):
         raise TypeError(f"a digest cannot hold the float {value!r}; write it as a string or a fraction")
     if isinstance(value, dict):
-        for item in value.values():
+        for key, item in value.items():
+            _refuse_floats(key)
             _refuse_floats(item)
     elif isinstance(value, (list, tuple)):
         for item in value:

@@ -115,7 +115,12 @@ class LayerBuilder:
 
     def _forget(self, row: int) -> None:
         table = pa.concat_tables(self._records, promote_options="default").slice(0, row)
-        self._records = [table]
+        # Encoded anew: the layer must not keep the names of sources whose rows are gone.
+        columns = [
+            pc.dictionary_encode(column.cast(pa.string())) if pa.types.is_dictionary(column.type) else column
+            for column in table.columns
+        ]
+        self._records = [pa.Table.from_arrays(columns, schema=RECORDS)]
         self._findings = [(first, part) for first, part in self._findings if first < row]
         self._rows = row
 

@@ -1,5 +1,6 @@
 """Entries to documents: what is a record, and what is a dead letter and why."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -129,9 +130,9 @@ def parse_rows(rows: Rows, split: Split, reading: Reading) -> Parsed:
     batch = rows.batch
     text = flatten(batch, columns.text[0])
     if len(columns.text) > 1:
-        others = [flatten(batch, path) for path in columns.text[1:]]
-        text = pc.binary_join_element_wise(text, *others, "\n", null_handling="skip")
-        nothing = pc.equal(pc.binary_length(text), 0)
+        all_texts = [text, *(flatten(batch, path) for path in columns.text[1:])]
+        text = pc.binary_join_element_wise(*all_texts, "\n", null_handling="skip")
+        nothing = functools.reduce(pc.and_, [pc.is_null(each) for each in all_texts])
         text = pc.if_else(nothing, pa.scalar(None, pa.string()), text)
     kept, dead = _check_texts(text, batch, rows.row, reading, columns)
     rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url)]
@@ -196,9 +197,22 @@ def row_as_json(batch: pa.RecordBatch, row: int) -> bytes:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             values[name] = column[row].as_py()
-        except UnicodeDecodeError:
-            values[name] = column.slice(row, 1).cast(pa.binary())[0].as_py().decode("utf-8", "backslashreplace")
+        except (ValueError, OverflowError, KeyError):
+            # Not UTF-8, or a time, duration or time zone that Python has no value for.
+            values[name] = _raw_text(column.slice(row, 1))
     return orjson.dumps(values, default=repr, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _raw_text(value: pa.Array) -> str:
+    """Return an array of one value as some text; its buffers in hexadecimal if Arrow has none for it."""
+    for kind in (pa.binary(), pa.string()):
+        try:
+            found = value.cast(kind)[0].as_py()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
+            continue
+        return found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else str(found)
+    whole = pa.concat_arrays([value])
+    return " ".join(buffer.to_pybytes().hex() for buffer in whole.buffers() if buffer is not None)
 
 
 def _parsed(

@@ -18,6 +18,7 @@ from models.parquet import Unreadable, open_parquet, row_group_range
 from models.shard import Columns, Container, Cut, Reading, Shard
 
 _CHUNK = 1 << 20
+_COMPRESSED = (".gz", ".zst", ".bz2")
 
 BOMB_LINES = 64
 """A line of a compressed shard longer than so many times the longest allowed record is taken for a bomb."""
@@ -46,7 +47,10 @@ def plan_shard(
         file.seek(0)
         if head[:4] == b"PAR1" or path.endswith(".parquet"):
             return _plan_parquet(file, root, path, reading, split_size)
-        return _plan_jsonl(file, root, path, reading, split_size, container_of(head))
+        container = container_of(head)
+        if head and not container and path.endswith(_COMPRESSED) and not head.lstrip().startswith(b"{"):
+            return _unreadable(file, root, path, reading, f"neither {path.rsplit('.', 1)[1]} nor JSON lines")
+        return _plan_jsonl(file, root, path, reading, split_size, container)
 
 
 def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Columns:
@@ -94,6 +98,13 @@ class _Hashing:
         return data
 
 
+def _unreadable(file: BinaryIO, root: str, path: str, reading: Reading, detail: str) -> Shard:
+    """Return a shard whose whole content is one dead letter."""
+    checksum, size = _hash(file)
+    cut = Cut(0, 0, 0, 0, hashlib.sha256().hexdigest(), ("unreadable", detail))
+    return Shard(root, path, size, checksum, "jsonl", "", "utf-8", reading.columns or Columns(), (cut,))
+
+
 def _plan_jsonl(file: BinaryIO, root: str, path: str, reading: Reading, split_size: int, container: Container) -> Shard:
     hashing = _Hashing(file)
     stream = open_container(hashing, container)  # type: ignore[arg-type]
@@ -121,7 +132,7 @@ class _Cutter:
         sha = hashlib.sha256()
         line_start = 0
         flaw = ("", "")
-        first, done_cuts = True, 0
+        first, made = True, 0
         while True:
             try:
                 data = self._read_units()
@@ -133,8 +144,9 @@ class _Cutter:
                 mark = self.start(data)
                 start = position = line_start = mark
                 data, first = data[mark:], False
-            elif position == len(self.head) + mark and len(self.head) <= self.reading.max_record_bytes:
-                self._extend_head(data)
+            elif position == mark + len(self.head) <= mark + self.reading.max_record_bytes:
+                # The columns are recognised in the first line, which may be longer than what is read at once.
+                self.head += b"" if len(line_ends(self.head, self.encoding)) else data
             if not data:
                 break
             ends = line_ends(data, self.encoding)
@@ -147,14 +159,14 @@ class _Cutter:
                 sha.update(data[done:end])
                 lines += int(((ends > done) & (ends <= end)).sum())
                 yield Cut(start, position + end, 0, lines, sha.hexdigest())
-                done_cuts += 1
+                made += 1
                 start, lines, done, sha = position + end, 0, end, hashlib.sha256()
             sha.update(data[done:])
             lines += int((ends > done).sum())
             if len(ends):
                 line_start = position + int(ends[-1])
             position += len(data)
-        if position > start or flaw[0] or not done_cuts:
+        if position > start or flaw[0] or not made:
             tail = line_start < position and not flaw[0]
             yield Cut(start, position, 0, lines + tail, sha.hexdigest(), flaw)
 
@@ -183,11 +195,6 @@ class _Cutter:
             encoding = "utf-16-le"
         self.encoding, self.head = encoding, data[mark:]
         return mark
-
-    def _extend_head(self, data: bytes) -> None:
-        """Keep more for recognising columns while the first line has no end."""
-        if not len(line_ends(self.head, self.encoding)):
-            self.head += data
 
     def columns(self, location: str) -> Columns:
         """Return the columns recognised in the first object of the shard; plain ``text`` if there is none."""

@@ -101,9 +101,12 @@ def open_stream(opener: Opener, shard: Shard) -> Iterator[ShardStream]:
     """Open a JSONL shard for one or more of its splits, in order.
 
     Raises:
-        ShardChangedError: on leaving, if the file changed meanwhile.
+        ShardChangedError: if the file has another size than was planned; on leaving, if it changed meanwhile.
     """
     with unchanged(opener, shard.location) as file:
+        if file.seek(0, io.SEEK_END) != shard.size:
+            raise changed(shard.location)
+        file.seek(0)
         yield ShardStream(open_container(file, shard.container), not shard.container)
 
 

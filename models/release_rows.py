@@ -157,14 +157,16 @@ def _text(value: Any) -> str:
 
 
 def _replace(column: pa.Array, path: str, values: dict[int, list[str]]) -> pa.Array:
-    """Return a column with the strings at a path replaced in some rows."""
-    rows = column.to_pylist()
-    for entry, texts in values.items():
-        rows[entry] = _put(rows[entry], steps(path), iter(texts))
+    """Return a column with the strings at a path replaced in some rows; the others, which Python may not hold, stay."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        return pa.array(rows, kind.value_type).dictionary_encode().cast(kind)
-    return pa.array(rows, kind)
+    parts, at = [], 0
+    for entry, texts in sorted(values.items()):
+        row = [_put(column[entry].as_py(), steps(path), iter(texts))]
+        encoded = pa.types.is_dictionary(kind)
+        new = pa.array(row, kind.value_type).dictionary_encode().cast(kind) if encoded else pa.array(row, kind)
+        parts += [column.slice(at, entry - at), new]
+        at = entry + 1
+    return pa.concat_arrays([*parts, column.slice(at)])
 
 
 def _put(value: Any, path: Sequence[tuple[str, bool]], texts: Iterator[str]) -> Any:

@@ -28,8 +28,9 @@ def judge(tally: Tally, limit: Fraction, min_records: int) -> npt.NDArray[np.uin
     Strictly over the limit: ``blacklisted`` from ``min_records`` distinct records on, ``hold`` below; otherwise ``clean``.
     """
     unlawful, distinct = tally.table["unlawful"].to_numpy(), tally.table["distinct"].to_numpy()
-    over = unlawful * limit.denominator > distinct * limit.numerator
-    codes = np.where(over, np.where(distinct >= min_records, 2, 1), 0)
+    # Python's integers: a limit with many decimals times a count passes 64 bits.
+    over = unlawful.astype(object) * limit.denominator > distinct.astype(object) * limit.numerator
+    codes = np.where(over.astype(bool), np.where(distinct >= min_records, 2, 1), 0)
     return codes.astype(np.uint8)
 
 

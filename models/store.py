@@ -136,13 +136,19 @@ class LocalStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         top = self._root / prefix
-        for folder, folders, files in os.walk(top):
+        for folder, folders, files in os.walk(top, onerror=_raise_unless_missing):
             folders.sort()
             for name in sorted(files):
                 yield str((Path(folder) / name).relative_to(self._root))
 
     def delete(self, name: str) -> None:
         (self._root / name).unlink(missing_ok=True)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    # A folder that cannot be read is not an empty one.
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 @contextlib.contextmanager

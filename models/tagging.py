@@ -8,11 +8,14 @@ import pyarrow.compute as pc
 
 from models.documents import Documents
 from models.errors import ToolError, WinnowError
-from models.findings import ERROR, SCHEMA, Finding, Findings
+from models.findings import ERROR, SCHEMA, UNSCANNED, Finding, Findings
 from models.taggers import Tagger
 
 # These say nothing about the record: the machine, a file or the program is at fault, and a retry may succeed.
 NOT_THE_RECORD = (OSError, MemoryError, ImportError, WinnowError, SystemError, NameError)
+
+MOST_FINDINGS = 10_000
+"""Findings of one tagger that are kept of one record; a record with more is also ``unscanned``."""
 
 
 def tag(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
@@ -72,9 +75,25 @@ def _checked(tagger: Tagger, documents: Documents) -> Findings:
         )
     if not findings.table.schema.equals(SCHEMA):
         raise ToolError(f"tagger {tagger.name}: findings have other columns than models.findings.SCHEMA")
-    if len(findings):
-        _check_values(tagger.name, findings, documents)
-    return findings
+    if not len(findings):
+        return findings
+    _check_values(tagger.name, findings, documents)
+    return _within_budget(tagger.name, findings)
+
+
+def _within_budget(name: str, findings: Findings) -> Findings:
+    """Keep the first findings of a record that has more than anyone can use, and say that it was not scanned to its end."""
+    rows = findings.table["row"].to_numpy()
+    if len(rows) <= MOST_FINDINGS:
+        return findings
+    first = np.searchsorted(rows, rows, side="left")
+    kept = np.arange(len(rows)) - first < MOST_FINDINGS
+    if kept.all():
+        return findings
+    cut = np.unique(rows[~kept]).tolist()
+    rest = Findings(findings.length, findings.table.filter(pa.array(kept)))
+    said = [Finding(row, name, UNSCANNED, f"more than {MOST_FINDINGS} findings", 1.0) for row in cut]
+    return Findings.concat([rest, Findings.of(findings.length, said)])
 
 
 def _check_values(name: str, findings: Findings, documents: Documents) -> None:

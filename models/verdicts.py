@@ -67,16 +67,21 @@ def decide(known: Merged, decider: Decider, states: SourceStates) -> Verdicts:
         verdict = _strict_on_identifiers(decider.decide(int(lengths[row]), found, _state(codes[row])))
         if verdict.action != "keep" or verdict.reasons:
             outcomes[row] = Outcome(_DOOR_OF[verdict.action], verdict.action, verdict.reasons)
+    # One outcome for all records that only their source condemns: there may be as many as the split has.
+    by_state = {code: _plain_outcome(decider, STATES[code]) for code in np.unique(codes[codes > 0]).tolist()}
     for row in np.flatnonzero(codes).tolist():
-        if row not in outcomes:
-            verdict = decider.decide(int(lengths[row]), (), _state(codes[row]))
-            outcomes[row] = Outcome(_DOOR_OF[verdict.action], verdict.action, verdict.reasons)
+        outcomes.setdefault(row, by_state[codes[row]])
     _bury(known, outcomes)
     for row, outcome in list(outcomes.items()):
         doors[row] = outcome.door
         if outcome.action == "keep":
             del outcomes[row]
     return Verdicts(doors, dict(sorted(outcomes.items())), _private_ids(known.findings))
+
+
+def _plain_outcome(decider: Decider, state: str) -> Outcome:
+    verdict = decider.decide(1, (), state)
+    return Outcome(_DOOR_OF[verdict.action], verdict.action, verdict.reasons)
 
 
 def _state(code: int) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
-from pipeline.config import Settings, from_options, read_run_file
+from pipeline.config import Settings, absolute, from_options, read_run_file
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,8 +71,12 @@ def _settings(
             raise UsageError("columns stand in the run file; --text, --id, --source and --url are for runs without one")
         if not changed:
             return settings
-        merged = settings.file.model_dump(mode="json", exclude_unset=True) | changed
-        return Settings(from_options(merged).file, settings.folder, settings.name)
+        for name in ("output", "input_root", "policy"):  # relative to here, unlike what stands in the run file
+            if name in changed and (name != "policy" or changed[name].endswith((".yaml", ".yml"))):
+                changed[name] = absolute(changed[name], Path.cwd())
+        file = from_options({"inputs": settings.file.inputs, "output": settings.file.output} | changed).file
+        merged = settings.file.model_copy(update={name: getattr(file, name) for name in changed})
+        return Settings(merged, settings.folder, settings.name)
     if output is None:
         raise UsageError("where to? name an output folder: -o OUT")
     if text:

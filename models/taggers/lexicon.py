@@ -6,9 +6,10 @@ one term. Levels state how surely the bare term means the category: ``certain`` 
 """
 
 import bisect
-import csv
 import functools
+import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,7 @@ from models.errors import UsageError
 from models.findings import Finding, Findings
 from models.view import SEPARATOR, View, fold_term
 
+_LONGEST = 4096  # bytes of a term; hyperscan refuses literals somewhere above
 LEVELS = {"certain": 1.0, "likely": 0.8, "possible": 0.4}
 
 
@@ -121,7 +123,8 @@ class Matcher:
 
 def _is_word(char: str) -> bool:
     """Tell whether a character continues a word of a script that puts spaces between words."""
-    return char.isalnum() and not _unspaced(ord(char))
+    # A mark belongs to the letter before it (UAX #29, WB4): vowel signs of Hindi, accents written apart.
+    return (char.isalnum() or unicodedata.category(char)[0] == "M") and not _unspaced(ord(char))
 
 
 def _unspaced(code: int) -> bool:
@@ -168,21 +171,39 @@ def read_terms(artefact: Artefact) -> list[Term]:
     terms: dict[tuple[str, str], Term] = {}
     for name in sorted(artefact.files):
         path = artefact.folder / name
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader((line for line in file if not line.startswith("#")), delimiter="\t")
-            for number, row in enumerate(rows, 2):
-                term = _term(row, f"{path}: term {number - 1}")
-                known = terms.setdefault((term.text, term.category), term)
-                if LEVELS[term.level] > LEVELS[known.level]:
-                    terms[term.text, term.category] = term
+        for number, row in _rows(path):
+            term = _term(row, f"{path}: line {number}")
+            known = terms.setdefault((term.text, term.category), term)
+            if LEVELS[term.level] > LEVELS[known.level]:
+                terms[term.text, term.category] = term
     return list(terms.values())
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Return each row of a list with its line number. There are no quotes in TSV: a term may begin with one."""
+    header: list[str] | None = None
+    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            cells = line.decode().removesuffix("\r").split("\t")
+        except UnicodeDecodeError:
+            raise UsageError(f"{path}: line {number}: not UTF-8; save the file as UTF-8") from None
+        if cells == [""] or cells[0].startswith("#"):
+            continue
+        if header is None:
+            header = cells
+            if missing := {"term", "category", "level"} - set(header):
+                raise UsageError(f"{path}: line {number}: the header has no column {', '.join(sorted(missing))}")
+        else:
+            yield number, dict(zip(header, cells, strict=False))
 
 
 def _term(row: dict[str, str], place: str) -> Term:
     written, category, level = (row.get(key) or "" for key in ("term", "category", "level"))
     text = fold_term(written).strip()
-    if not text or "\n" in text:
-        raise UsageError(f"{place}: {written!r} is empty once folded, or spans lines; remove it")
+    if not text:
+        raise UsageError(f"{place}: {written!r} is empty once folded; remove it")
+    if "\0" in text or len(text.encode()) > _LONGEST:
+        raise UsageError(f"{place}: a term of more than {_LONGEST} bytes, or with a NUL; shorten or remove it")
     if not category:
         raise UsageError(f"{place}: {written!r} has no category")
     if level not in LEVELS:

@@ -1,0 +1,139 @@
+"""What the tests of kills and races share: made-up shards, the command, and the bytes that must come out."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+WINNOW = str(Path(sys.executable).parent / "winnow")
+AS_OF = ("--as-of", "2026-01-01", "-q")
+COMPARED = ("clean", "quarantine", "dead", "audit", "sources.parquet", "sources.csv", "blacklist.json")
+MARK = "WINNOW_TEST_RUN"
+"""Environment variable by which the processes of a run are found, whatever group or parent they have by then."""
+
+_WORDS = (
+    "the river town market weather museum story science garden window history music people water school bridge letter "
+    "summer morning kitchen travel season village paper colour evening teacher mountain science 春天 河流 学校 图书馆 "
+    "天气 音乐 历史 城市 花园 老师 旅行 故事 早晨 村庄 科学 桥梁 节日 海洋 电影 新闻"
+).split()
+_BAD = ("线上赌场开户", "real money baccarat", "代开发票", "fake passport for sale")
+_PERSONAL = ("mail to anna.berg@example.org please", "手机13812345678", "host 203.0.113.77 is down")
+
+
+def write_shards(
+    folder: Path, numbers: Iterable[int], records: int, *, bad_from: int = 0, subfolders: bool = False
+) -> list[str]:
+    """Write made-up shards, plain, gzip and Parquet in turn, and return their paths.
+
+    Of the records of source ``turns.example``, none is unlawful in shards below ``bad_from`` and many are in those from there on.
+    """
+    paths = []
+    for number in numbers:
+        rows = [_record(random.Random(f"{number}/{row}"), number, row, bad_from) for row in range(records)]
+        place = folder / f"part{number % 3}" if subfolders else folder
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f"shard-{number:03}{('.jsonl', '.jsonl.gz', '.parquet')[number % 3]}"
+        if number % 3 == 2:
+            table = pa.Table.from_pylist(rows)
+            pq.write_table(table, path, row_group_size=max(1, records // 5), compression="zstd")
+        else:
+            lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
+            lines.insert(records // 2, b'{"id": "broken", "text": ')
+            data = b"\n".join(lines) + b"\n"
+            path.write_bytes(gzip.compress(data, 1, mtime=0) if number % 3 == 1 else data)
+        paths.append(str(path))
+    return paths
+
+
+def _record(dice: random.Random, shard: int, row: int, bad_from: int) -> dict[str, str]:
+    words = dice.choices(_WORDS, k=dice.randrange(40, 200))
+    source = dice.choice(("calm.example", "turns.example", "spam.example", "few.example", "quiet.example"))
+    share = {"spam.example": 0.3, "turns.example": 0.3 if shard >= bad_from else 0.0, "few.example": 0.02}.get(source, 0)
+    if dice.random() < share:
+        words.insert(dice.randrange(len(words)), dice.choice(_BAD))
+    if dice.random() < 0.1:
+        words.insert(dice.randrange(len(words)), dice.choice(_PERSONAL))
+    return {"id": f"s{shard}r{row}", "source": source, "text": " ".join(words)}
+
+
+def write_run_file(path: Path, inputs: Iterable[str], root: Path, **settings: object) -> Path:
+    """Write a run file whose splits are small."""
+    run = {"inputs": list(inputs), "input_root": str(root), "split_size": 100_000, "workers": 2, **settings}
+    run |= {"max_dead": {"share": 0.5, "at_least": 1000}, "output": str(path.with_suffix(".out"))}
+    path.write_text(json.dumps(run), "utf-8")  # JSON is YAML
+    return path
+
+
+def start(arguments: Iterable[str], mark: str = "", cwd: Path | None = None) -> "subprocess.Popen[str]":
+    """Start the command as the leader of a process group of its own."""
+    return subprocess.Popen(
+        [WINNOW, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {MARK: mark, "COLUMNS": "200"},
+        start_new_session=True,
+        cwd=cwd,
+    )
+
+
+def finish(arguments: Iterable[str], mark: str = "", *, code: int = 0) -> str:
+    """Run the command to its end and return what it said."""
+    process = start(arguments, mark)
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == code, said
+    return said
+
+
+def processes(mark: str) -> list[int]:
+    """Return the processes of a marked run that are not just waiting to be reaped."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        try:
+            marked = f"{MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0")
+            alive = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        except OSError:
+            continue
+        if marked and alive:
+            found.append(int(folder.name))
+    return found
+
+
+def all_gone(mark: str, seconds: float = 15) -> list[int]:
+    """Wait until no process of a marked run is left, and return those that would not go."""
+    deadline = time.monotonic() + seconds
+    while (left := processes(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def contents(output: Path, places: Iterable[str] = COMPARED) -> dict[str, str]:
+    """Return the SHA-256 of every file of the current release that must come out the same, by its path."""
+    found = {}
+    for place in places:
+        top = output / place
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file():
+                found[str(path.relative_to(output))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a part can be read to its end."""
+    data = path.read_bytes()
+    if path.suffix == ".parquet":
+        return len(pq.read_table(io.BytesIO(data))) > 0
+    lines = (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines(keepends=True)
+    return len(lines) > 0 and all(line.endswith(b"\n") and json.loads(line) is not None for line in lines)
