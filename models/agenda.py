@@ -98,6 +98,11 @@ def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool
     for path in others:
         kept = catalogue.shard(path)
         assert kept is not None
+        if kept.reading != job.reading.digest:
+            raise UsageError(
+                f"{path} is in this corpus, but was read in another way (columns, encoding, source_from, max_record_bytes); "
+                "name all shards again, so that all are read alike, or choose another output"
+            )
         named[path] = kept
     shards, twins = _find_twins([named[path] for path in sorted(named)])
     count = sum(cut.records for shard in shards for cut in shard.cuts)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from models.errors import ConservationError
 from models.store import Store, scratch_file
 
 PLACES = ("clean", "quarantine", "dead", "audit")
@@ -95,6 +96,7 @@ class Writer(Protocol):
     records: int
 
     def close(self) -> None: ...
+    def recount(self) -> int: ...
     def abandon(self) -> None: ...
 
 
@@ -123,6 +125,8 @@ class Parts:
             if writer is None:
                 continue
             writer.close()
+            if (count := writer.recount()) != writer.records:
+                raise ConservationError(f"{names[place]}: {count} records in the file, {writer.records} were written")
             name = names[place]
             suffix = name[name.rindex("-of-") + 9 :]
             target = f"parts/{prefix[:2]}/{prefix}/{place}{suffix}"

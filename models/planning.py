@@ -30,7 +30,7 @@ def plan_shard(
     """Hash a shard and cut it into splits.
 
     Args:
-        known: the shard of that path in the catalogue; if its content is still the same, its cuts stay.
+        known: the shard of that path in the catalogue; if it was read in the same way and has the same content, its cuts stay.
 
     Raises:
         UsageError: if the shard has no column to take text from.
@@ -38,19 +38,29 @@ def plan_shard(
     """
     location = f"{root.rstrip('/')}/{path}"
     with unchanged(opener, location) as file:
-        if known is not None:
+        if known is not None and known.reading == reading.digest:
             checksum, size = _hash(file)
             if (checksum, size) == (known.checksum, known.size):
                 return replace(known, root=root)
             file.seek(0)
         head = file.read(8)
         file.seek(0)
-        if head[:4] == b"PAR1" or path.endswith(".parquet"):
-            return _plan_parquet(file, root, path, reading, split_size)
-        container = container_of(head)
-        if head and not container and path.endswith(_COMPRESSED) and not head.lstrip().startswith(b"{"):
-            return _unreadable(file, root, path, reading, f"neither {path.rsplit('.', 1)[1]} nor JSON lines")
-        return _plan_jsonl(file, root, path, reading, split_size, container)
+        shard = _plan(file, head, root, path, reading, split_size)
+    origin, named = reading.source_from, shard.columns
+    if (origin == "url" and named.url is None) or (origin == "column" and named.source is None):
+        raise UsageError(
+            f"{location}: source_from: {origin}, but no {origin.replace('column', 'source')} column is known"
+        )
+    return replace(shard, reading=reading.digest)
+
+
+def _plan(file: BinaryIO, head: bytes, root: str, path: str, reading: Reading, split_size: int) -> Shard:
+    if head[:4] == b"PAR1" or path.endswith(".parquet"):
+        return _plan_parquet(file, root, path, reading, split_size)
+    container = container_of(head)
+    if head and not container and path.endswith(_COMPRESSED) and not head.lstrip().startswith(b"{"):
+        return _unreadable(file, root, path, reading, f"neither {path.rsplit('.', 1)[1]} nor JSON lines")
+    return _plan_jsonl(file, root, path, reading, split_size, container)
 
 
 def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Columns:

@@ -110,8 +110,7 @@ def _write(
     if not len(entries):
         return
     shard, level = release.split.shard, release.job.output.gzip_level
-    mark = "\ufeff".encode(shard.encoding) if shard.encoding.startswith("utf-16") else b""
-    writer = release.parts.writer(place, lambda path: LineWriter(path, shard.container, level, mark))
+    writer = release.parts.writer(place, lambda path: LineWriter(path, shard.container, level, shard.encoding))
     writer.write(list(_runs(lines, entries, replaced)), len(entries))
 
 

@@ -102,6 +102,7 @@ class Shard:
         columns: as given or recognised.
         cuts: the splits, in order; never empty.
         twin: the path of the shard with the same content that is tallied in this one's stead, or empty.
+        reading: digest of the :class:`Reading` that it was planned with.
     """
 
     root: str
@@ -114,6 +115,7 @@ class Shard:
     columns: Columns
     cuts: tuple[Cut, ...]
     twin: str = ""
+    reading: str = ""
 
     def splits(self) -> list["Split"]:
         bare = replace(self, cuts=())

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from backports import zstd
 
+from models.containers import open_container
+from models.lines import line_ends
 from models.shard import Container
 
 _STEP = 1 << 20
@@ -43,9 +45,12 @@ def _compressor(container: Container, gzip_level: int) -> _Compressor:
 class LineWriter:
     """Writes lines in a container, in steps of fixed size, so that the bytes do not depend on how the lines came."""
 
-    def __init__(self, path: Path, container: Container, gzip_level: int, mark: bytes = b"") -> None:
+    def __init__(self, path: Path, container: Container, gzip_level: int, encoding: str = "utf-8") -> None:
         self.path = path
         self.records = 0
+        self._container, self._encoding = container, encoding
+        # A file of UTF-16 lines needs the byte order mark that the input had.
+        mark = "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
         self._file = path.open("wb")
         self._compressor = _compressor(container, gzip_level)
         self._waiting = bytearray(mark)
@@ -64,6 +69,17 @@ class LineWriter:
         self._file.write(self._compressor.compress(bytes(self._waiting)))
         self._file.write(self._compressor.flush())
         self._file.close()
+
+    def recount(self) -> int:
+        """Return how many lines the closed file holds."""
+        count, tail = 0, 0
+        with self.path.open("rb") as file:
+            stream = open_container(file, self._container)
+            while data := stream.read(_STEP):
+                ends = line_ends(data, self._encoding)
+                count += len(ends)
+                tail = len(data) - int(ends[-1]) if len(ends) else tail + len(data)
+        return count + (tail > 0)
 
     def abandon(self) -> None:
         self._file.close()
@@ -86,6 +102,10 @@ class RowWriter:
 
     def close(self) -> None:
         self._writer.close()
+
+    def recount(self) -> int:
+        """Return how many rows the closed file holds."""
+        return int(pq.read_metadata(self.path).num_rows)
 
     def abandon(self) -> None:
         # Closing a ParquetWriter leaves a readable, shorter file; it must not be taken for a whole one.
@@ -124,6 +144,10 @@ class TableWriter:
         if self._rows:
             self._write_group(self._rows)
         self._writer.close()
+
+    def recount(self) -> int:
+        """Return how many rows the closed file holds."""
+        return int(pq.read_metadata(self.path).num_rows)
 
     def abandon(self) -> None:
         self._writer.close()

@@ -200,11 +200,19 @@ def _check_key(policy: Policy, key: bytes | None) -> None:
 
 def _encoding(name: str) -> str:
     try:
-        return codecs.lookup(name).name.replace("_", "-")
+        known = codecs.lookup(name).name.replace("_", "-").removesuffix("-sig")
     except LookupError:
         raise UsageError(
             f"encoding: Python knows no {name!r}{near_miss(name, ['utf-8', 'gb18030', 'utf-16'])}"
         ) from None
+    signs = '\r\n{}[]":,'
+    try:
+        has_plain_lines = signs.encode(known) == signs.encode()
+    except (LookupError, UnicodeEncodeError):
+        has_plain_lines = False
+    if not has_plain_lines and not known.startswith("utf-16"):
+        raise UsageError(f"encoding: lines cannot be told apart in {name!r}; convert the shards to UTF-8")
+    return known
 
 
 def make_taggers(

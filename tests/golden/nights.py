@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -21,11 +22,12 @@ COMPARED = ("clean", "quarantine", "dead", "audit", "sources.parquet", "sources.
 MARK = "WINNOW_TEST_RUN"
 """Environment variable by which the processes of a run are found, whatever group or parent they have by then."""
 
-_WORDS = (
+_WORDS = re.findall(
+    r"\w+",
     "the river town market weather museum story science garden window history music people water school bridge letter "
     "summer morning kitchen travel season village paper colour evening teacher mountain science 春天 河流 学校 图书馆 "
-    "天气 音乐 历史 城市 花园 老师 旅行 故事 早晨 村庄 科学 桥梁 节日 海洋 电影 新闻"
-).split()
+    "天气 音乐 历史 城市 花园 老师 旅行 故事 早晨 村庄 科学 桥梁 节日 海洋 电影 新闻",
+)
 _BAD = ("线上赌场开户", "real money baccarat", "代开发票", "fake passport for sale")
 _PERSONAL = ("mail to anna.berg@example.org please", "手机13812345678", "host 203.0.113.77 is down")
 
@@ -58,7 +60,9 @@ def write_shards(
 def _record(dice: random.Random, shard: int, row: int, bad_from: int) -> dict[str, str]:
     words = dice.choices(_WORDS, k=dice.randrange(40, 200))
     source = dice.choice(("calm.example", "turns.example", "spam.example", "few.example", "quiet.example"))
-    share = {"spam.example": 0.3, "turns.example": 0.3 if shard >= bad_from else 0.0, "few.example": 0.02}.get(source, 0)
+    share = {"spam.example": 0.3, "turns.example": 0.3 if shard >= bad_from else 0.0, "few.example": 0.02}.get(
+        source, 0
+    )
     if dice.random() < share:
         words.insert(dice.randrange(len(words)), dice.choice(_BAD))
     if dice.random() < 0.1:

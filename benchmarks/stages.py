@@ -1,0 +1,397 @@
+"""CPU-milliseconds per MB of UTF-8 text, by stage and for the whole job, and Beam against the same functions in a bare loop.
+
+User and system time, children included, not wall time: other work on the machine disturbs it less. Whatever is compared runs side
+by side in one go, in rounds; the table shows the median and the range over the rounds.
+
+    python benchmarks/stages.py FOLDER            # as made by benchmarks/corpus.py; missing corpora are made
+"""
+
+import argparse
+import ctypes
+import functools
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpus import FORMATS, make, parse_size
+from rich.console import Console
+from rich.table import Table
+
+from models.agenda import settle, tag_tasks
+from models.artefact import describe
+from models.catalogue import Catalogue
+from models.documents import Documents
+from models.files import LocalOpener
+from models.findings import Findings
+from models.job import Job
+from models.judging import judge_sources
+from models.layer import LayerBuilder
+from models.outcome import conclude
+from models.parsing import Parsed
+from models.planning import plan_shard
+from models.policy import Decider
+from models.release_pass import release_digest
+from models.release_split import release_split
+from models.shard import Shard
+from models.sources import SourceStates
+from models.store import LocalStore, scratch_file
+from models.tag_pass import Tagged, _mask, _parsed, read_merged, tag_split
+from models.taggers import Tagger
+from models.taggers.lexicon import Lexicon
+from models.taggers.personal import Personal
+from models.tagging import tag_identifiers
+from models.tally import tally
+from models.view import fold_term, safe_view
+from pipeline.config import from_options, make_job
+
+HOUBB = Path(__file__).resolve().parents[2] / "shared" / "data" / "lists" / "houbb_zh.jsonl"
+AIM = 25.0
+"""MB/s and core for the whole job with the two taggers."""
+BEAM_AIM = 0.10
+"""What Beam may cost on top of a bare loop."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Figure(NamedTuple):
+    """CPU-milliseconds per MB over the rounds."""
+
+    name: str
+    rounds: list[float]
+
+    def row(self) -> tuple[str, ...]:
+        middle = statistics.median(self.rounds)
+        return self.name, f"{middle:.2f}", f"{min(self.rounds):.2f} to {max(self.rounds):.2f}", f"{1000 / middle:.0f}"
+
+    def facts(self) -> dict[str, Any]:
+        return {"median": statistics.median(self.rounds), "rounds": self.rounds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="where corpora are or are to be made")
+    parser.add_argument("--size", default="200MB", help="text of the whole jobs")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["stages", "jobs"], help="one of the two tables")
+    parser.add_argument("--output", type=Path, help="write the figures there as JSON")
+    parser.add_argument("--run", choices=["beam", "loop", "imports"], help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        run_once(options.run, options.folder, options.workers)
+        return
+    corpora = {form: make(options.folder, parse_size(options.size), form) for form in FORMATS}
+    facts: dict[str, Any] = {}
+    if options.only != "jobs":
+        facts["stages"] = show("by stage", measure_stages(corpora, options.rounds))
+    if options.only != "stages":
+        figures = measure_jobs(corpora, options.rounds)
+        facts["jobs"] = show("whole job", figures)
+        say_aims({figure.name: figure for figure in figures})
+    if options.output:
+        options.output.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+
+
+def show(title: str, figures: list[Figure]) -> dict[str, Any]:
+    table = Table("", "CPU-ms/MB", "range", "MB/s and core", title=title)
+    for figure in figures:
+        table.add_row(*figure.row())
+    Console(width=110).print(table)
+    return {figure.name: figure.facts() for figure in figures}
+
+
+def say_aims(figures: dict[str, Figure]) -> None:
+    for form in FORMATS:
+        middle = statistics.median(figures[f"{form}: Beam, 1 worker"].rounds)
+        print(f"{form}: {1000 / middle:.1f} MB/s and core; aim {AIM:g}")
+        pairs = zip(figures[f"{form}: Beam, 1 worker"].rounds, figures[f"{form}: bare loop"].rounds, strict=True)
+        ratios = [beam / loop for beam, loop in pairs]
+        print(
+            f"{form}: Beam to bare loop {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
+            f"aim at most {1 + BEAM_AIM:g}"
+        )
+
+
+# By stage
+
+
+def cpu() -> float:
+    """Return CPU-seconds of this process and of children that ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(part.ru_utime + part.ru_stime for part in used)
+
+
+def measure_stages(corpora: dict[str, Path], rounds: int) -> list[Figure]:
+    """Measure every stage over the first shard of each corpus."""
+    with tempfile.TemporaryDirectory(prefix="winnow-bench-") as name:
+        place = Path(name)
+        stages = list(_stages({form: _bench(form, corpora[form], place) for form in FORMATS}, place))
+        figures = {stage.name: Figure(stage.name, []) for stage in stages}
+        for number in range(rounds + 1):
+            for stage in stages:
+                with stage.prepare() as argument:
+                    before = cpu()
+                    stage.work(argument)
+                    used = cpu() - before
+                if number:  # the first round loads and warms
+                    figures[stage.name].rounds.append(1000 * used / stage.megabytes)
+        return list(figures.values())
+
+
+class Stage(NamedTuple):
+    """Something to measure; what ``prepare`` does is not."""
+
+    name: str
+    megabytes: float
+    prepare: Callable[[], Any]
+    work: Callable[[Any], object]
+
+
+class Bench(NamedTuple):
+    """One shard of a format, planned, parsed and tagged."""
+
+    shard: Shard
+    job: Job
+    parsed: list[Parsed]
+    receipts: list[Tagged]
+    store: LocalStore
+    megabytes: float
+
+
+def _bench(form: str, corpus: Path, place: Path) -> Bench:
+    path = corpus / f"shard-000{FORMATS[form]}"
+    job = _job(str(path), str(place / form))
+    shard = plan_shard(LocalOpener(), str(corpus), path.name, job.reading, job.split_size)
+    store = LocalStore(place / form)
+    store.prepare()
+    splits = shard.splits()
+    parsed = [part for split in splits for part in _parsed(split, job, LocalOpener(), None)]
+    receipts = [tag_split(s, (), job, LocalOpener(), store, place, _ignore, None) for s in splits]
+    size = sum(pc.sum(pc.binary_length(part.documents.text)).as_py() for part in parsed)
+    return Bench(shard, job, parsed, receipts, store, size / 1e6)
+
+
+def _job(inputs: str, output: str) -> Job:
+    return make_job(from_options({"inputs": (inputs,), "output": output, "as_of": "2026-01-01"}))
+
+
+def _ignore(_place: str, _count: int) -> None:
+    pass
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+def _stages(benches: dict[str, Bench], place: Path) -> Iterator[Stage]:
+    for form, bench in benches.items():
+        plan = functools.partial(_plan, bench)
+        yield Stage(f"plan {form}", bench.megabytes, _nothing, plan)
+    for form, bench in benches.items():
+        yield Stage(f"read and parse {form}", bench.megabytes, _nothing, functools.partial(_read, bench))
+    bench = benches["parquet"]
+    documents = [part.documents for part in bench.parsed]
+    size = bench.megabytes
+    yield Stage("safe view", size, _nothing, lambda _: [safe_view(each.text) for each in documents])
+    for each in documents:
+        each.safe  # noqa: B018 - made here so that no tagger pays for it
+        each.lengths  # noqa: B018
+    lists = {"illustrative": bench.job.taggers[0], "10,000 terms": Lexicon((str(_long_list(place)),))}
+    for name, lexicon in lists.items():
+        yield Stage(f"lexicon, {name}", size, _nothing, functools.partial(_tag, lexicon, documents))
+    yield Stage("personal", size, _nothing, functools.partial(_tag, Personal(), documents))
+    yield Stage("ids, URLs and sources looked at", size, _nothing, functools.partial(_identifiers, bench))
+    findings = [_findings(bench.job.taggers, each) for each in documents]
+    yield Stage("content hashes and layer", size, functools.partial(_folder, place), _Layers(bench, findings))
+    yield Stage("merge, receipt and tally", size, _nothing, functools.partial(_tally, bench))
+    for form, bench in benches.items():
+        yield Stage(
+            f"release {form}, reading and writing",
+            bench.megabytes,
+            functools.partial(_folder, place),
+            functools.partial(_release, bench),
+        )
+
+
+def _plan(bench: Bench, _: None) -> None:
+    plan_shard(LocalOpener(), bench.shard.root, bench.shard.path, bench.job.reading, bench.job.split_size)
+
+
+def _read(bench: Bench, _: None) -> None:
+    for split in bench.shard.splits():
+        for _part in _parsed(split, bench.job, LocalOpener(), None):
+            pass
+
+
+def _tag(tagger: Tagger, documents: list[Documents], _: None) -> None:
+    for each in documents:
+        tagger.tag(each)
+
+
+def _identifiers(bench: Bench, _: None) -> None:
+    masked: dict[str, str] = {}
+    for part in bench.parsed:
+        tag_identifiers(part.documents, bench.job.taggers)
+        _mask(part.documents, bench.job.taggers, masked)
+
+
+def _findings(taggers: tuple[Tagger, ...], documents: Documents) -> Findings:
+    return Findings.concat([tagger.tag(documents) for tagger in taggers])
+
+
+@contextmanager
+def _folder(place: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        yield Path(name)
+
+
+class _Layers(NamedTuple):
+    """Builds and writes the layer of a shard whose findings are there."""
+
+    bench: Bench
+    findings: list[Findings]
+
+    def __call__(self, folder: Path) -> None:
+        builder = LayerBuilder()
+        for part, found in zip(self.bench.parsed, self.findings, strict=True):
+            builder.add(part, found, part.documents.source)
+        layer = builder.build("", "", {})
+        with scratch_file(folder) as path:
+            layer.write(path)
+            LocalStore(folder).create_once("layer", path)
+
+
+def _tally(bench: Bench, _: None) -> None:
+    for split, receipt in zip(bench.shard.splits(), bench.receipts, strict=True):
+        merged = read_merged(receipt.layers, split, bench.job, bench.store)
+        merged.digest  # noqa: B018 - part of every receipt
+        tally(merged, Decider(bench.job.policy))
+
+
+def _release(bench: Bench, folder: Path) -> None:
+    states = SourceStates(*_no_states())
+    # Layers are read from their own store; parts and receipts go to a new one.
+    store = LocalStore(folder / "store")
+    store.prepare()
+    shutil.copytree(bench.store.root, folder / "store", dirs_exist_ok=True, copy_function=os.link)
+    places = ("clean", "quarantine", "dead", "audit")
+    for split, receipt in zip(bench.shard.splits(), bench.receipts, strict=True):
+        digest = release_digest(split.digest(bench.job.reading), receipt.known, bench.job, states)
+        release_split(
+            split,
+            receipt.layers,
+            bench.job,
+            states,
+            LocalOpener(),
+            dict.fromkeys(places, store),
+            dict.fromkeys(places, folder),
+            digest,
+            None,
+        )
+
+
+def _no_states() -> tuple[Any, Any]:
+    return pa.array([], pa.uint64()).to_numpy(), pa.array([], pa.uint8()).to_numpy()
+
+
+def _long_list(place: Path) -> Path:
+    """Make a list of 10,000 terms of at least three characters, taken evenly from a public one."""
+    folder = place / "houbb"
+    folder.mkdir()
+    terms = {fold_term(orjson.loads(line)["term"]).strip() for line in HOUBB.read_bytes().splitlines()}
+    long = sorted(term for term in terms if len(term) >= 3 and not set(term) & set('\t\n#"'))
+    chosen = [long[number * len(long) // 10_000] for number in range(10_000)]
+    lines = ["term\tcategory\tlevel", *(f"{term}\tA.1.a\tpossible" for term in chosen)]
+    (folder / "terms.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    describe(folder, kind="lexicon", version=1, names=["terms.tsv"], title="", licence="Apache-2.0", made_with="")
+    return folder
+
+
+# Whole jobs
+
+
+def measure_jobs(corpora: dict[str, Path], rounds: int) -> list[Figure]:
+    """Measure whole jobs, each in a process of its own, by turns."""
+    # Orphans come to this process, so that no worker's time is lost.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    cores = os.cpu_count() or 1
+    kinds = {"bare loop": ("loop", 1), "Beam, 1 worker": ("beam", 1), f"Beam, {cores} workers": ("beam", cores)}
+    sizes = {form: json.loads((corpora[form] / "facts.json").read_text())["total"] / 1e6 for form in FORMATS}
+    figures = {f"{form}: {kind}": Figure(f"{form}: {kind}", []) for form in FORMATS for kind in kinds}
+    # The functions of transforms import Beam, so that the bare loop pays for that too; here it is by itself.
+    imports = Figure("of which imports", [])
+    for number in range(rounds):
+        imports.rounds.append(1000 * _spent("imports", corpora["parquet"], 1) / sizes["parquet"])
+        for form in FORMATS:
+            for kind, (how, workers) in _turned(list(kinds.items()), number):
+                used = _spent(how, corpora[form], workers)
+                figures[f"{form}: {kind}"].rounds.append(1000 * used / sizes[form])
+    return [*figures.values(), imports]
+
+
+def _turned(items: list[Any], number: int) -> list[Any]:
+    """Let another one begin each round."""
+    return items[number % len(items) :] + items[: number % len(items)]
+
+
+def _spent(how: str, corpus: Path, workers: int) -> float:
+    before = cpu()
+    subprocess.run(
+        [sys.executable, __file__, str(corpus), "--run", how, "--workers", str(workers)], check=True, cwd=Path.cwd()
+    )
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return cpu() - before
+
+
+def run_once(how: str, corpus: Path, workers: int) -> None:
+    """Do a whole job up to its outcome, by Beam's graph or with the graph's functions in a loop."""
+    import transforms.release
+    import transforms.tag  # noqa: F401
+    from pipeline.launch import launch, prepare
+
+    if how == "imports":
+        return
+    with tempfile.TemporaryDirectory(prefix="winnow-bench-", dir=corpus.parent) as output:
+        settings = from_options({"inputs": (str(corpus),), "output": output, "as_of": "2026-01-01", "workers": workers})
+        run = prepare(settings)
+        if how == "beam":
+            launch(run, to_publish=False)
+        else:
+            bare_loop(run)
+
+
+def bare_loop(run: Any) -> None:
+    """Do what the graph does, one call after another."""
+    from transforms.plan import plan_task, plan_tasks
+    from transforms.release import release_task
+    from transforms.tag import tag_task
+    from transforms.workspace import workspace
+
+    job, catalogue, space = run.job, Catalogue.empty(), workspace(run.job)
+    tasks = plan_tasks(run.patterns, job, run.input_root, run.base)
+    planned = [shard for task in tasks for shard in plan_task(task, (job, run.input_root), _ignore)]
+    agenda = settle(planned, catalogue, job, exact=False)
+    tagged = [receipt for task in tag_tasks(agenda, catalogue, job) for receipt in tag_task(task, job, _ignore)]
+    judged = judge_sources(agenda, tagged, catalogue, job, space.store, space.scratch)
+    released = [receipt for task in judged.tasks for receipt in release_task(task, job, _ignore)]
+    conclude(agenda, tagged, judged, released, catalogue, 0, job, space.store, space.scratch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Small corpora, a run in this process (about a second), and what a release holds, read back from its files."""
+
+import bz2
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from models.artefact import describe
+
+from pipeline.build import Run
+from pipeline.config import Settings, from_options
+from pipeline.launch import Result, launch, prepare
+
+AS_OF = "2026-01-02"
+"""Every run's date, so that no test depends on the day."""
+
+UNLAWFUL, BANNED = "sure win at the wheel", "strictly withheld notice"
+"""Terms of the list that the fixtures write: the one quarantines a record, the other drops it."""
+
+MAIL, MOBILE, RESIDENT, CARD = "ada.lovelace@mail.example.org", "13912345678", "110101199003078515", "6222020200112230009"
+"""Made-up personal values with checksums that hold."""
+
+POLICY = """
+policy: golden
+version: "1"
+taxonomy: tc260-003
+sources:
+  reading: literal
+  basis: detector
+  unlawful: {categories: [UNLAWFUL29], at_least_score: 0.5}
+  limit: 5/100
+  min_records: 20
+  blacklisted: quarantine
+  hold: quarantine
+rules:
+  - id: unlawful
+    title: Unlawful
+    match: {category: ["A.1.*"], at_least_score: 0.5}
+    action: quarantine
+  - id: banned
+    match: {category: ["A.2.*"], at_least_score: 0.5}
+    action: drop
+  - id: personal
+    match: {category: ["personal.*"], at_least_score: 0.5}
+    action: redact
+    redact: {with: placeholder}
+  - id: unscanned
+    match: {category: ["unscanned"]}
+    action: quarantine
+"""
+
+TABLES = ("sources.parquet", "sources.csv", "blacklist.json")
+PLACES = ("clean", "quarantine", "dead", "audit")
+Record = dict[str, Any]
+
+
+def write_list(folder: Path, terms: dict[str, str]) -> Path:
+    """Write a lexicon artefact: term to category, each certain."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["term\tcategory\tlevel", *(f"{term}\t{category}\tcertain" for term, category in terms.items())]
+    (folder / "terms.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    describe(folder, kind="lexicon", version=1, names=["terms.tsv"], title="t", licence="CC0-1.0", made_with="a test")
+    return folder
+
+
+def line(record: Record) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+def packed(data: bytes, name: str) -> bytes:
+    """Compress data as a shard's name says."""
+    if name.endswith(".gz"):
+        return gzip.compress(data, mtime=0)
+    if name.endswith(".zst"):
+        return zstandard.ZstdCompressor().compress(data)
+    return bz2.compress(data) if name.endswith(".bz2") else data
+
+
+def unpacked(path: Path) -> bytes:
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        return gzip.decompress(data)
+    if path.suffix == ".zst":
+        return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
+    return bz2.decompress(data) if path.suffix == ".bz2" else data
+
+
+def write_shard(path: Path, records: Iterable[Record | bytes]) -> Path:
+    """Write a JSONL shard; bytes are taken as lines as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = b"".join(each if isinstance(each, bytes) else line(each) for each in records)
+    path.write_bytes(packed(data, path.name))
+    return path
+
+
+def records(source: str, count: int, *, unlawful: int = 0, first: int = 0) -> list[Record]:
+    """Return records of one source, the first ``unlawful`` of them with the unlawful term."""
+    return [
+        {
+            "id": f"{source}-{number}",
+            "source": source,
+            "text": f"Note {number} of {source} on the weather. " + (UNLAWFUL if number < first + unlawful else "Rain."),
+        }
+        for number in range(first, first + count)
+    ]
+
+
+MALFORMED = (b'{"id": "m-1", "text": "no end"\n', b'{"id": "m-2", "text": "\xff"}\n', b'{"text": 5}\n', b'{"id": "m-4"}\n')
+"""One line of each kind that is no record: bad JSON, bad UTF-8, wrong type, no text."""
+
+
+def everyday(folder: Path) -> Path:
+    """Write a corpus with every format, every door and every state of a source."""
+    mixed = records("good.example", 60, unlawful=1) + records("bad.example", 30, unlawful=6)
+    mixed[10]["text"] = f"Write to {MAIL} or ring {MOBILE}."
+    mixed[11]["text"] = f"A {BANNED} of no use."
+    mixed[12]["id"] = MAIL
+    mixed[13]["text"] = f"她的身份证号{RESIDENT}，卡号{CARD}。"
+    mixed[14]["url"] = f"https://host.example/u/{MAIL}"
+    mixed[15]["source"] = MAIL
+    write_shard(folder / "a.jsonl", [*mixed[:40], *MALFORMED, *mixed[40:]])
+    write_shard(folder / "deep" / "b.jsonl.gz", records("tiny.example", 8, unlawful=1) + records("good.example", 50, first=60))
+    write_shard(folder / "c.jsonl.zst", records("bad.example", 25, first=30, unlawful=2) + records("zst.example", 40))
+    rows = records("rows.example", 90, unlawful=2)
+    rows[5]["text"] = f"Reach me under {MAIL}"
+    rows[6]["text"] = f"A {BANNED} in a table"
+    rows[7]["text"] = None
+    pq.write_table(pa.Table.from_pylist(rows), folder / "d.parquet", row_group_size=25)
+    return folder
+
+
+class Screen:
+    """Runs the whole graph in this process, one worker, on the corpus and list of a test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.list = write_list(folder / "list", {UNLAWFUL: "A.1.h", BANNED: "A.2.i"})
+        self.policy = folder / "policy.yaml"
+        self.policy.write_text(POLICY, "utf-8")
+        self.said: list[str] = []
+
+    def settings(self, inputs: Path | Sequence[Path], out: Path, **options: Any) -> Settings:
+        patterns = [str(path) for path in ([inputs] if isinstance(inputs, Path) else inputs)]
+        given: dict[str, Any] = {
+            "inputs": patterns,
+            "output": str(out),
+            "policy": str(self.policy),
+            "taggers": {"lexicon": {"lists": [str(self.list)]}, "personal": {}},
+            "workers": 1,
+            "as_of": AS_OF,
+        }
+        return from_options(given | options)
+
+    def prepare(self, inputs: Path | Sequence[Path], out: Path, until: str = "release", **options: Any) -> Run:
+        return prepare(self.settings(inputs, out, **options), until=until)
+
+    def __call__(
+        self, inputs: Path | Sequence[Path], out: Path, *, until: str = "release", to_publish: bool = True, **options: Any
+    ) -> Result:
+        run = self.prepare(inputs, out, until, **options)
+        return launch(run, to_publish=to_publish, say=self.said.append)
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Screen:
+    return Screen(tmp_path)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return everyday(tmp_path / "in")
+
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Give the ``winnow`` command in this process: exit code, output and errors."""
+    from pipeline.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["winnow", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Return every file of a release that must come out the same: the four places and the tables of sources."""
+    found = {name: (out / name).read_bytes() for name in TABLES}
+    for place in PLACES:
+        top = out / place
+        found |= {f"{place}/{path.relative_to(top)}": path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+    return found
+
+
+def objects(out: Path) -> dict[str, int]:
+    """Return the files of the store but the notes of runs, with their inodes."""
+    store = out / "store"
+    return {
+        name: path.stat().st_ino
+        for path in sorted(store.rglob("*"))
+        if path.is_file() and not (name := str(path.relative_to(store))).startswith(("runs/", "tmp/"))
+    }
+
+
+def shard_of(part: str) -> str:
+    """Return the shard that a part's name starts with."""
+    return part[: part.rindex("-of-")].rpartition("-")[0]
+
+
+def contents(out: Path) -> dict[str, dict[str, list[Any]]]:
+    """Return what each shard's records became, by door, whatever the splits: lines, rows, dead letters, audited entries."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for place in PLACES:
+        top = out / place
+        for path in sorted(path for path in top.rglob("*-of-*") if path.is_file()):
+            here = found.setdefault(shard_of(str(path.relative_to(top))), {}).setdefault(place, [])
+            if path.suffix == ".parquet":
+                rows = pq.read_table(path).to_pylist()
+                here += [row for row in rows if row["action"] != "keep"] if place == "audit" else rows
+            else:
+                here += unpacked(path).splitlines(keepends=True)
+    return found
+
+
+def texts(out: Path, place: str = "clean") -> list[str]:
+    """Return the texts of all records in a place."""
+    lines = [each for shard in contents(out).values() for each in shard.get(place, [])]
+    return [each["text"] if isinstance(each, dict) else json.loads(each)["text"] for each in lines]
+
+
+def manifest(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "manifest.json").read_text("utf-8"))
+    return found
+
+
+def audit(out: Path) -> list[dict[str, Any]]:
+    """Return all rows of the audit, each with its shard."""
+    rows = []
+    for path in sorted((out / "audit").rglob("*.parquet")):
+        shard = shard_of(str(path.relative_to(out / "audit")))
+        rows += [{"shard": shard, **row} for row in pq.read_table(path).to_pylist()]
+    return rows
+
+
+def states(out: Path) -> dict[str, str]:
+    table = pq.read_table(out / "sources.parquet").to_pylist()
+    return {row["source"]: row["state"] for row in table}
