@@ -45,15 +45,20 @@ def recognise(names: Iterable[str], shard: str) -> Columns:
     return Columns((text,), found["id"], found["source"], found["url"])
 
 
-def steps(path: str) -> list[tuple[str, bool]]:
+@functools.cache
+def steps(path: str) -> tuple[tuple[str, bool], ...]:
     """Return the fields of a path, each with whether every element of a list is meant."""
-    return [(part.removesuffix("[]"), part.endswith("[]")) for part in path.split(".")]
+    return tuple((part.removesuffix("[]"), part.endswith("[]")) for part in path.split("."))
 
 
 def pieces(record: Any, path: str) -> list[Any]:
     """Return the values that a path leads to in a JSON value; empty where it leads nowhere."""
+    fields = steps(path)
+    if len(fields) == 1 and not fields[0][1] and isinstance(record, dict):
+        value = record.get(path)  # nearly all paths are plain names, and this is done for every record
+        return [] if value is None else [value]
     values = [record]
-    for name, every in steps(path):
+    for name, every in fields:
         values = [value[name] for value in values if isinstance(value, dict) and value.get(name) is not None]
         if every:
             values = [item for value in values if isinstance(value, list) for item in value if item is not None]

@@ -31,5 +31,9 @@ class StoreConflictError(WinnowError):
     """A name that is created once exists with other content, or a pointer was moved by another run."""
 
 
+class InputOutputError(WinnowError):
+    """Reading a shard or writing failed, however often it was tried."""
+
+
 class ToolError(WinnowError):
     """A tagger broke its contract; its findings cannot be trusted and the run must not go on."""

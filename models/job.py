@@ -83,6 +83,7 @@ class Job:
                 "basis": policy.sources.basis,
                 "limit": str(policy.sources.limit),
                 "min_records": policy.sources.min_records,
+                "actions": policy.sources.actions,
             },
             "taggers": self.wanted,
             "reading": self.reading.digest,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.agenda import Agenda, reusable
@@ -105,6 +106,15 @@ def _check_complete(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Cata
             f"the splits tallied are not the splits planned: {len(missing)} missing "
             f"({', '.join(sorted(missing)[:3])}), {len(fresh.keys() - wanted.keys())} unknown; run again"
         )
+    for digest, receipt in fresh.items():
+        # Dead letters belong to no source, but for records on which a tagger raised.
+        dead = receipt.dead - receipt.errors.get("tagger_error", 0)
+        counted = pc.sum(receipt.tally["records"]).as_py() or 0
+        if counted + dead != receipt.entries:
+            raise ConservationError(
+                f"{wanted[digest]}: its tally counts {counted} records and {dead} dead letters of {receipt.entries} entries; "
+                "run again"
+            )
 
 
 @dataclass(frozen=True)

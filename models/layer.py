@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from models.errors import ConservationError
 from models.findings import SCHEMA as FINDINGS
 from models.findings import Findings
 from models.parsing import Parsed
+from models.view import octets
 
 FORMAT = 1
 
@@ -136,11 +138,11 @@ def _record_table(parsed: Parsed, sources: pa.Array) -> pa.Table:
     at = (documents.rows - parsed.row).tolist()
     content, ids, lengths = [_NO_CONTENT] * count, [_NO_ID] * count, [0] * count
     names: list[str | None] = [None] * count
-    texts, names_here = documents.text.to_pylist(), sources.to_pylist()
+    texts, names_here = octets(documents.text), sources.to_pylist()
     for row, text, name, record, length in zip(
         at, texts, names_here, documents.id.to_pylist(), documents.lengths.tolist(), strict=True
     ):
-        content[row] = hashlib.sha256(text.encode()).digest()[:16]
+        content[row] = hashlib.sha256(text).digest()[:16]
         ids[row] = id_hash(record)
         names[row], lengths[row] = name, length
     errors: list[str | None] = [None] * count
@@ -176,7 +178,7 @@ class Merged:
     records: pa.Table
     findings: pa.Table
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Digest of all that is known, whatever layers it came from."""
         sha = hashlib.sha256()

@@ -121,9 +121,10 @@ def _block(data: bytes, starts: Ints, following: Ints, position: int, encoding: 
     ends = following.copy()
     for stop in (0x0A, 0x0D):
         last = np.maximum(ends - width, starts)
-        stops = (ends > starts) & (raw[last + low] == stop)
+        stops = (ends > starts) & (raw[np.minimum(last + low, len(raw) - 1)] == stop)
         if width == 2:
-            stops &= raw[last + 1 - low] == 0
+            # Half a character may stand at the end of the shard; it is no part of a line end.
+            stops &= (raw[np.minimum(last + 1 - low, len(raw) - 1)] == 0) & ((ends - starts) % 2 == 0)
         ends = np.where(stops, last, ends)
     # A line that starts with something visible is not blank; the few others are looked at one by one.
     visible = raw[np.minimum(starts + low, len(raw) - 1)] > 0x20

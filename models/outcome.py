@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.agenda import Agenda
@@ -177,11 +178,11 @@ def sources_table(rows: Sequence[tuple[Row, pa.Table]], states: Path) -> pa.Tabl
     joined = (
         records.rename_columns(["source", "read"])
         .join(judged, "source", join_type="full outer", use_threads=False)
-        .join(doors, "source", join_type="left outer", use_threads=False)
+        .join(doors.filter(pc.not_equal(doors["source"], "")), "source", join_type="full outer", use_threads=False)
         .sort_by("source")
     )
     table = joined.select(["source", "state", "read", *COUNTS[1:], *DOORS])
     for row in table.to_pylist():
-        if row["read"] != sum(row[name] or 0 for name in DOORS):
+        if (row["read"] or 0) != sum(row[name] or 0 for name in DOORS):
             raise ConservationError(f"source {row['source']}: {row['read']} records read, others went out")
     return table.combine_chunks()

@@ -19,6 +19,12 @@ PARSE_ERRORS = (
     ValueError,
 )
 
+PARQUET_MAGIC = (b"PAR1", b"PARE")
+"""What a Parquet file starts with, the second with an encrypted footer."""
+
+_SIGNATURE = 28
+"""Bytes of nonce and tag behind the metadata in a signed footer."""
+
 
 class Unreadable(Exception):  # noqa: N818 - it is a state of the data
     """The content cannot be parsed; ``detail`` says why, without the content."""
@@ -61,7 +67,9 @@ class ParquetReader:
     def __init__(self, file: BinaryIO) -> None:
         self._watched = _Watched(file)
         with self.parsing():
-            self._parquet = pq.ParquetFile(pa.PythonFile(self._watched, mode="r"), buffer_size=1 << 20)
+            self._parquet = pq.ParquetFile(
+                pa.PythonFile(self._watched, mode="r"), buffer_size=1 << 20, page_checksum_verification=True
+            )
             self.metadata = self._parquet.metadata
             self.schema_arrow: pa.Schema = self._parquet.schema_arrow
 
@@ -96,7 +104,13 @@ def open_parquet(file: BinaryIO) -> Iterator[ParquetReader]:
         Unreadable: here or when reading batches, if its content cannot be parsed.
     """
     file.seek(0)
-    yield ParquetReader(file)
+    parquet = ParquetReader(file)
+    # A signed footer means that columns may be encrypted (Parquet Modular Encryption, "plaintext footer"). Looking at the
+    # metadata of such a column ends the process in pyarrow 25, without an exception.
+    file.seek(-8, io.SEEK_END)
+    if int.from_bytes(file.read(4), "little") == parquet.metadata.serialized_size + _SIGNATURE:
+        raise Unreadable("encrypted, with a plain footer")
+    yield parquet
 
 
 def row_group_range(group: Any, size: int) -> tuple[int, int]:

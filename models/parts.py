@@ -1,7 +1,7 @@
 """The output parts of one split: opened with their first record, created in the store when all are whole."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -136,10 +136,12 @@ class Parts:
         return files
 
     def discard(self) -> None:
-        for writer in self._writers.values():
-            writer.abandon()
-        for scratch in self._scratch:
-            scratch.__exit__(None, None, None)
+        # A full disk fails again when a writer is closed; the other files must go all the same.
+        with ExitStack() as stack:
+            for scratch in self._scratch:
+                stack.callback(scratch.__exit__, None, None, None)
+            for writer in self._writers.values():
+                stack.callback(writer.abandon)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from models.containers import DamagedError, Reader, container_of, open_container
 from models.errors import UsageError
 from models.files import Opener, unchanged
 from models.lines import line_ends
-from models.parquet import Unreadable, open_parquet, row_group_range
+from models.parquet import PARQUET_MAGIC, Unreadable, open_parquet, row_group_range
 from models.shard import Columns, Container, Cut, Reading, Shard
 
 _CHUNK = 1 << 20
@@ -55,7 +55,7 @@ def plan_shard(
 
 
 def _plan(file: BinaryIO, head: bytes, root: str, path: str, reading: Reading, split_size: int) -> Shard:
-    if head[:4] == b"PAR1" or path.endswith(".parquet"):
+    if head[:4] in PARQUET_MAGIC or path.endswith(".parquet"):
         return _plan_parquet(file, root, path, reading, split_size)
     container = container_of(head)
     if head and not container and path.endswith(_COMPRESSED) and not head.lstrip().startswith(b"{"):
@@ -73,7 +73,7 @@ def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Colu
     with opener.open(location) as file:
         head = file.read(8)
         file.seek(0)
-        if head[:4] == b"PAR1" or path.endswith(".parquet"):
+        if head[:4] in PARQUET_MAGIC or path.endswith(".parquet"):
             with contextlib.suppress(Unreadable), open_parquet(file) as parquet:
                 columns = reading.columns or recognise(parquet.schema_arrow.names, location)
                 _check_columns(parquet.schema_arrow, columns, location)

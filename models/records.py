@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.choosing import choose
 from models.containers import DamagedError, Reader, open_container
 from models.files import Opener, changed, unchanged
 from models.lines import Block, Overlong, blocks, line_ends
@@ -256,7 +257,7 @@ class Group:
             at += len(batch)
             chosen = _choice(positions, row, split, reading)
             if chosen is not None:
-                batch, positions = batch.filter(pa.array(chosen)), positions[chosen]
+                batch, positions = choose(batch, np.flatnonzero(chosen)), positions[chosen]
             if len(positions):
                 yield Rows(row, positions, self.index, batch)
                 row += len(positions)

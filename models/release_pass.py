@@ -21,6 +21,7 @@ from models.shard import Dead, Split
 from models.sources import STATES, SourceStates
 from models.store import Store
 from models.taggers import Tagger
+from models.tagging import ensure_loaded
 from models.tally import sum_by_source
 from models.verdicts import DEAD as DEAD_DOOR
 from models.verdicts import DOORS, Outcome, Verdicts, decide, key_from, redactions, still_found
@@ -109,6 +110,8 @@ class ReleasePass:
         self._sources = self.known.records["source"].cast(pa.string()).to_pylist()
         self._key = key_from(self.job.key_env)
         self._rechecking = rechecking(known_of(self.known), self.job)
+        for tagger in self._rechecking:
+            ensure_loaded(tagger, self.job.wanted[tagger.name])
 
     @classmethod
     def start(cls, split: Split, known: Merged, job: Job, states: SourceStates, parts: Parts) -> "ReleasePass":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from models.choosing import choose
 from models.columns import pieces, steps
 from models.documents import Documents
 from models.files import Opener
@@ -98,17 +99,20 @@ def _release_batch(release: ReleasePass, rows: Rows, batch: pa.RecordBatch, grou
     clean = batch
     if named:
         parsed = parse_rows(
-            Rows(0, rows.positions[named], rows.group, batch.take(named)), release.split, release.job.reading
+            Rows(0, rows.positions[named], rows.group, choose(batch, np.array(named))),
+            release.split,
+            release.job.reading,
         )
         for at, name in zip(parsed.documents.rows.tolist(), parsed.documents.id.to_pylist(), strict=True):
             release.ids[rows.row + named[at]] = name
         clean = _redact(release, rows, batch, named, parsed.documents)
     codec = group.facts.column(0).compression if group.facts.num_columns else ""
-    make = partial(RowWriter, schema=batch.schema, codec=codec)
+    has_schema = b"ARROW:schema" in (group.parquet.metadata.metadata or {})
+    make = partial(RowWriter, schema=batch.schema, codec=codec, store_schema=has_schema)
     for door, place, source in ((CLEAN, "clean", clean), (QUARANTINE, "quarantine", batch)):
-        chosen = source.filter(pa.array(doors == door))
+        chosen = np.flatnonzero(doors == door)
         if len(chosen):
-            release.parts.writer(place, make).write(chosen)
+            release.parts.writer(place, make).write(choose(source, chosen))
     for entry in np.flatnonzero(doors == DEAD_DOOR).tolist():
         raw = row_as_json(batch, entry)
         release.write_dead(rows.row + entry, Dead("", "", raw, hashlib.sha256(raw).hexdigest()))

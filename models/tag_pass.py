@@ -20,7 +20,7 @@ from models.records import ShardStream, open_stream, read_lines, read_rows
 from models.shard import Split
 from models.store import Store, scratch_file
 from models.taggers import Tagger
-from models.tagging import tag, tag_identifiers
+from models.tagging import ensure_loaded, tag, tag_identifiers
 from models.tally import tally
 
 Beat = Callable[[str, int], None]
@@ -143,6 +143,8 @@ def _tag(
     beat: Beat,
     stream: ShardStream | None,
 ) -> Layer:
+    for tagger in taggers:
+        ensure_loaded(tagger, job.wanted[tagger.name])
     builder = LayerBuilder()
     masked: dict[str, str] = {}
     for parsed in _parsed(split, job, opener, stream):
@@ -150,7 +152,7 @@ def _tag(
         beat(f"{split.name} at {parsed.positions[0]}", documents.text.nbytes)
         found = tag(documents, taggers)
         if any(tagger.identifiers for tagger in job.taggers):
-            found = Findings.concat([found, tag_identifiers(documents, taggers)])
+            found = Findings.concat([found, tag_identifiers(documents, taggers, split.shard.path)])
         builder.add(parsed, found, _mask(documents, job.taggers, masked))
     return builder.build(digest, split.cut.checksum, {tagger.name: job.wanted[tagger.name] for tagger in taggers})
 

@@ -1,5 +1,6 @@
 """Running taggers over documents, so that one record that breaks a tagger costs that record alone."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,18 @@ MOST_FINDINGS = 10_000
 """Findings of one tagger that are kept of one record; a record with more is also ``unscanned``."""
 
 
+@functools.lru_cache(maxsize=64)
+def ensure_loaded(tagger: Tagger, digest: str) -> None:
+    """Load a tagger, once a process.
+
+    Raises:
+        ToolError: if it is not the one that the run began with: its findings would be kept under a wrong name.
+    """
+    tagger.load()
+    if tagger.digest != digest:
+        raise ToolError(f"tagger {tagger.name}: its list, model or key changed since the run began; run again")
+
+
 def tag(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
     """Return every tagger's findings, in record order, and within a record in the order of the taggers.
 
@@ -31,7 +44,7 @@ def tag(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
     return Findings.concat(parts) if parts else Findings.of(len(documents), [])
 
 
-def tag_identifiers(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
+def tag_identifiers(documents: Documents, taggers: Sequence[Tagger], shard: str) -> Findings:
     """Return what the taggers that screen identifiers find in ids and URLs; ``view`` names the field.
 
     Offsets are code points of the id or the URL.
@@ -40,12 +53,20 @@ def tag_identifiers(documents: Documents, taggers: Sequence[Tagger]) -> Findings
     found = []
     for field in ("id", "url"):
         array = pc.fill_null(getattr(documents, field), "")
+        if field == "id":
+            array = pc.if_else(_is_derived(array, f"{shard}#"), "", array)
         named = Documents(documents.rows, documents.id, array, documents.source, documents.url)
         findings = tag(named, screening)
         found.append(
             findings.table.set_column(SCHEMA.get_field_index("view"), SCHEMA.field("view"), _all(field, findings))
         )
     return Findings.concat([Findings(len(documents), table) for table in found])
+
+
+def _is_derived(ids: pa.Array, prefix: str) -> pa.Array:
+    """Tell which ids are only places: byte offsets from 13 gigabytes on look like mobile numbers."""
+    place = pc.utf8_slice_codeunits(ids, len(prefix))
+    return pc.and_(pc.starts_with(ids, prefix), pc.ascii_is_decimal(place))
 
 
 def _all(field: str, findings: Findings) -> pa.Array:

@@ -94,7 +94,15 @@ def tally(known: Merged, decider: Decider) -> Tally:
 
 def unlawful_rows(known: Merged, decider: Decider) -> npt.NDArray[np.int64]:
     """Return the rows of records that count as unlawful."""
-    return np.array([row for row, found in by_row(known.findings) if decider.unlawful(found)], np.int64)
+    findings = known.findings.filter(_may_be_unlawful(known.findings, decider))
+    return np.array([row for row, found in by_row(findings) if decider.unlawful(found)], np.int64)
+
+
+def _may_be_unlawful(findings: pa.Table, decider: Decider) -> pa.ChunkedArray:
+    """Tell the findings of a kind that counts as unlawful if its score is high enough; most are of none."""
+    categories = findings["category"].unique().to_pylist()
+    wanted = [each for each in categories if each != ERROR and decider.unlawful([Finding(0, "", each, "", 1.0)])]
+    return pc.is_in(findings["category"], pa.array(wanted, pa.string()))
 
 
 def by_row(findings: pa.Table) -> list[tuple[int, list[Finding]]]:

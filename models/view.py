@@ -5,13 +5,13 @@ point to one, and leaves out what draws nothing. Because no code point becomes t
 a view offset is that offset plus the number of code points left out before it.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from models.safe_table import REMOVED, case_keeping_table, safe_table
 
@@ -111,51 +111,59 @@ def fold_keeping_case(text: str) -> tuple[str, Ints]:
     return codes[kept].tobytes().decode("utf-32-le"), kept
 
 
+def octets(texts: pa.Array) -> Iterator[bytes]:
+    """Give the UTF-8 of each string of an array without nulls, without decoding it."""
+    if not pa.types.is_string(texts.type):
+        texts = texts.cast(pa.string())
+    _, offsets, data = texts.buffers()
+    ends = (
+        np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].tolist() if len(texts) else [0]
+    )
+    whole = memoryview(data) if data is not None else memoryview(b"")
+    return (bytes(whole[start:end]) for start, end in itertools.pairwise(ends))
+
+
 def _fold(texts: pa.Array, name: str, table: npt.NDArray[np.uint32]) -> View:
     rows: list[bytes] = []
     removed: dict[int, Ints] = {}
-    for first, piece in _pieces(texts):
-        _fold_piece(piece, first, table, rows, removed)
+    waiting: dict[int, str] = {}
+    size = 0
+    for row, text in enumerate(octets(texts)):
+        if text.isascii():
+            # Nothing in ASCII is left out, and its folding is lower case.
+            rows.append(text.lower())
+            continue
+        rows.append(b"")
+        waiting[row] = text.decode()
+        size += len(text)
+        if size > _PIECE_BYTES:
+            _fold_some(waiting, table, rows, removed)
+            waiting, size = {}, 0
+    if waiting:
+        _fold_some(waiting, table, rows, removed)
     bounds = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) + 1 for row in rows], out=bounds[1:])
     rows.append(b"")
     return View(name, bytes([SEPARATOR]).join(rows), bounds, removed)
 
 
-def _pieces(texts: pa.Array) -> Iterator[tuple[int, pa.Array]]:
-    """Cut an array into slices of about ``_PIECE_BYTES`` of text."""
-    if not len(texts):
-        return
-    ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
-    first = 0
-    while first < len(texts):
-        done = ends[first - 1] if first else 0
-        after = max(int(np.searchsorted(ends, done + _PIECE_BYTES, side="right")), first + 1)
-        yield first, texts.slice(first, after - first)
-        first = after
-
-
-def _fold_piece(
-    piece: pa.Array, first: int, table: npt.NDArray[np.uint32], rows: list[bytes], removed: dict[int, Ints]
+def _fold_some(
+    texts: dict[int, str], table: npt.NDArray[np.uint32], rows: list[bytes], removed: dict[int, Ints]
 ) -> None:
-    texts = piece.to_pylist()
-    joined = "".join(texts)
-    if joined.isascii():
-        # Nothing in ASCII is left out, and its folding is lower case.
-        rows += [text.lower().encode() for text in texts]
-        return
-    codes = table.take(np.frombuffer(joined.encode("utf-32-le"), np.uint32))
-    ends = np.cumsum([len(text) for text in texts])
+    """Fold the texts of some rows in one go."""
+    codes = table.take(np.frombuffer("".join(texts.values()).encode("utf-32-le"), np.uint32))
+    ends = np.cumsum([len(text) for text in texts.values()])
     gone = np.flatnonzero(codes == REMOVED)
     if len(gone):
         codes = np.delete(codes, gone)
         owners = np.searchsorted(ends, gone, side="right")
         starts = np.concatenate(([0], ends[:-1]))
-        for owner in np.unique(owners):
-            removed[first + int(owner)] = gone[owners == owner] - starts[owner]
+        numbers = list(texts)
+        for owner in np.unique(owners).tolist():
+            removed[numbers[owner]] = gone[owners == owner] - starts[owner]
         ends = ends - np.searchsorted(gone, ends, side="left")
     folded = codes.tobytes().decode("utf-32-le")
     start = 0
-    for end in ends.tolist():
-        rows.append(folded[start:end].encode())
+    for row, end in zip(texts, ends.tolist(), strict=True):
+        rows[row] = folded[start:end].encode()
         start = end

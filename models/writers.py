@@ -89,11 +89,11 @@ class LineWriter:
 class RowWriter:
     """Writes Parquet row groups in the schema of the input; the codec is the input's."""
 
-    def __init__(self, path: Path, schema: pa.Schema, codec: str) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, codec: str, store_schema: bool) -> None:
         self.path = path
         self.records = 0
         # Spark and others write files without an Arrow schema; theirs stay so.
-        self._writer = pq.ParquetWriter(path, schema, **_codec(codec))
+        self._writer = pq.ParquetWriter(path, schema, store_schema=store_schema, **_codec(codec))
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write one row group."""

@@ -390,7 +390,8 @@ def gc(
 def main() -> None:
     """Run the command; errors that a person can mend are said in one line each, without a traceback."""
     try:
-        app(standalone_mode=False)
+        # Outside its standalone mode click gives the code of typer.Exit back instead of leaving with it.
+        sys.exit(app(standalone_mode=False) or 0)
     except WinnowError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {error}", markup=False)
         sys.exit(error.exit_code)

@@ -126,7 +126,8 @@ def _notes(run: Run) -> dict[str, Any]:
 def _execute(run: Run, mode: str) -> dict[str, Any]:
     if mode not in MODES:
         raise UsageError(f"mode {mode!r}: it loses records or is unknown; use one of {', '.join(MODES)}")
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # Beam logs what it raises, with a traceback; it comes back as an exception anyway.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     options = PipelineOptions(
         ["--direct_running_mode", mode, "--direct_num_workers", "1" if mode == "in_memory" else str(run.workers)]
     )
@@ -140,15 +141,15 @@ def _execute(run: Run, mode: str) -> dict[str, Any]:
         known = _known(error)
         if known is None or known is error:
             raise
-        raise known from error
+        raise known from None
     return _notes(run)
 
 
 def _known(error: BaseException) -> WinnowError | None:
-    """Return the error of ours inside one of Beam's."""
+    """Return the error of ours inside one of Beam's: the innermost, for Beam raises it again with a remark."""
+    found: WinnowError | None = None
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, WinnowError):
-            return seen
+        found = seen if isinstance(seen, WinnowError) else found
         seen = seen.__cause__ or seen.__context__
-    return None
+    return found

@@ -49,7 +49,9 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     store = corpus.root / "store"
     catalogue = Catalogue.read(store / outcome.splits, store / outcome.tallies)
     sources = with_kind(pq.read_table(store / outcome.sources), catalogue, described)
-    run = digest_of({"job": described, "catalogue": catalogue_names, "as_of": outcome.as_of, "base": outcome.base})[:16]
+    # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
+    splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
+    run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
     manifest = {
         "format": 1,
         "release": outcome.base + 1,

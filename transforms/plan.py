@@ -44,9 +44,10 @@ def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iter
     Raises:
         UsageError: if there are none, unless the job allows it.
     """
-    paths = sorted({path for pattern in patterns for path in list_shards(pattern, root)})
-    if not paths and not job.allow_empty:
-        raise UsageError(f"nothing matches {', '.join(patterns)}; check the paths, or say allow_empty")
+    matched = {pattern: list_shards(pattern, root) for pattern in patterns}
+    if (void := [pattern for pattern, found in matched.items() if not found]) and not job.allow_empty:
+        raise UsageError(f"nothing matches {', '.join(void)}; check the paths, or say allow_empty")
+    paths = sorted({path for found in matched.values() for path in found})
     catalogue = read_base(job, base)
     # A large corpus goes 64 shards a task; a small one is spread over the workers.
     size = max(1, min(_SHARDS_A_TASK, len(paths) // 16))

@@ -21,7 +21,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
-from models.errors import ToolError, WinnowError
+from models.errors import InputOutputError, ToolError, WinnowError
 from models.taggers import BUILT_IN
 
 Beat = Callable[[str, int], None]
@@ -200,7 +200,7 @@ class Pooled(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         if self._workers == 1 or self._is_small(element):
-            result = _in_process(self._work, element, self._shared, self._stage)
+            result = _in_process(self._work, element, self._shared, self._stage, self._name)
             WATCH.finish(self._stage)
             yield result
             return
@@ -243,7 +243,7 @@ class Pooled(beam.DoFn):
                 raise
             except OSError as error:
                 if tries >= _TRIES:
-                    raise OSError(f"{self._name(element)}: {error} (tried {tries} times)") from error
+                    raise _failed(self._stage, self._name(element), error) from error
                 time.sleep(0.2 * tries)
                 self._submit(element, tries + 1)
         return results + (self._alone(lost) if lost else [])
@@ -283,7 +283,14 @@ class Pooled(beam.DoFn):
         return results
 
 
-def _in_process(work: Work, element: Any, shared: Any, stage: str) -> Any:
+def _failed(stage: str, name: str, error: OSError) -> InputOutputError:
+    return InputOutputError(
+        f"{stage}: {name}: {error} (tried {_TRIES} times); nothing of this run was published. Mend it and run again: what is "
+        "done is not done anew"
+    )
+
+
+def _in_process(work: Work, element: Any, shared: Any, stage: str, name: Callable[[Any], str]) -> Any:
     def beat(place: str, count: int) -> None:
         WATCH.hear(0, 0, stage, place, count)
 
@@ -292,8 +299,8 @@ def _in_process(work: Work, element: Any, shared: Any, stage: str) -> Any:
             return work(element, shared, beat)
         except WinnowError:
             raise
-        except OSError:
+        except OSError as error:
             if tries == _TRIES:
-                raise
+                raise _failed(stage, name(element), error) from error
             time.sleep(0.2 * tries)
     raise AssertionError("not reached")

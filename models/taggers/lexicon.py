@@ -6,7 +6,6 @@ one term. Levels state how surely the bare term means the category: ``certain`` 
 """
 
 import bisect
-import functools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
@@ -54,10 +53,14 @@ class Lexicon:
         return digest_of({"tagger": self.name, "version": self.version, "lists": [a.digest for a in self._artefacts()]})
 
     def load(self) -> None:
-        _matcher(self.lists)
+        digest = self.digest
+        if self.lists not in _LOADED or _LOADED[self.lists][0] != digest:
+            _LOADED[self.lists] = digest, _matcher(self.lists)
 
     def tag(self, documents: Documents) -> Findings:
-        matcher, view = _matcher(self.lists), documents.safe
+        if self.lists not in _LOADED:
+            self.load()
+        matcher, view = _LOADED[self.lists][1], documents.safe
         hits: dict[int, list[tuple[int, int, Term]]] = defaultdict(list)
         for row, start, end, term in matcher.hits(view):
             hits[row].append((start, end, term))
@@ -157,7 +160,10 @@ def _character_before(data: bytes, at: int) -> str:
     return _character_at(data, start)
 
 
-@functools.lru_cache(maxsize=4)
+_LOADED: dict[tuple[str, ...], tuple[str, Matcher]] = {}
+"""By folders: what was loaded from them last, and its digest; a process may outlive a list's contents."""
+
+
 def _matcher(lists: tuple[str, ...]) -> Matcher:
     return Matcher([term for folder in lists for term in read_terms(read_artefact(Path(folder), Lexicon.name))])
 

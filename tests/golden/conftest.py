@@ -1,11 +1,15 @@
 """Small corpora, a run in this process (about a second), and what a release holds, read back from its files."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from models.artefact import describe
 
+from models.artefact import describe
 from pipeline.build import Run
 from pipeline.config import Settings, from_options
 from pipeline.launch import Result, launch, prepare
@@ -25,7 +29,12 @@ AS_OF = "2026-01-02"
 UNLAWFUL, BANNED = "sure win at the wheel", "strictly withheld notice"
 """Terms of the list that the fixtures write: the one quarantines a record, the other drops it."""
 
-MAIL, MOBILE, RESIDENT, CARD = "ada.lovelace@mail.example.org", "13912345678", "110101199003078515", "6222020200112230009"
+MAIL, MOBILE, RESIDENT, CARD = (
+    "ada.lovelace@mail.example.org",
+    "13912345678",
+    "110101199003078515",
+    "6222020200112230004",
+)
 """Made-up personal values with checksums that hold."""
 
 POLICY = """
@@ -107,19 +116,27 @@ def records(source: str, count: int, *, unlawful: int = 0, first: int = 0) -> li
         {
             "id": f"{source}-{number}",
             "source": source,
-            "text": f"Note {number} of {source} on the weather. " + (UNLAWFUL if number < first + unlawful else "Rain."),
+            "text": f"Note {number} of {source} on the weather. "
+            + (UNLAWFUL if number < first + unlawful else "Rain."),
         }
         for number in range(first, first + count)
     ]
 
 
-MALFORMED = (b'{"id": "m-1", "text": "no end"\n', b'{"id": "m-2", "text": "\xff"}\n', b'{"text": 5}\n', b'{"id": "m-4"}\n')
+MALFORMED = (
+    b'{"id": "m-1", "text": "no end"\n',
+    b'{"id": "m-2", "text": "\xff"}\n',
+    b'{"text": 5}\n',
+    b'{"id": "m-4"}\n',
+)
 """One line of each kind that is no record: bad JSON, bad UTF-8, wrong type, no text."""
 
 
 def everyday(folder: Path) -> Path:
     """Write a corpus with every format, every door and every state of a source."""
     mixed = records("good.example", 60, unlawful=1) + records("bad.example", 30, unlawful=6)
+    for record in mixed:
+        record["url"] = f"https://{record['source']}/{record['id']}"
     mixed[10]["text"] = f"Write to {MAIL} or ring {MOBILE}."
     mixed[11]["text"] = f"A {BANNED} of no use."
     mixed[12]["id"] = MAIL
@@ -127,7 +144,9 @@ def everyday(folder: Path) -> Path:
     mixed[14]["url"] = f"https://host.example/u/{MAIL}"
     mixed[15]["source"] = MAIL
     write_shard(folder / "a.jsonl", [*mixed[:40], *MALFORMED, *mixed[40:]])
-    write_shard(folder / "deep" / "b.jsonl.gz", records("tiny.example", 8, unlawful=1) + records("good.example", 50, first=60))
+    write_shard(
+        folder / "deep" / "b.jsonl.gz", records("tiny.example", 8, unlawful=1) + records("good.example", 50, first=60)
+    )
     write_shard(folder / "c.jsonl.zst", records("bad.example", 25, first=30, unlawful=2) + records("zst.example", 40))
     rows = records("rows.example", 90, unlawful=2)
     rows[5]["text"] = f"Reach me under {MAIL}"
@@ -135,6 +154,12 @@ def everyday(folder: Path) -> Path:
     rows[7]["text"] = None
     pq.write_table(pa.Table.from_pylist(rows), folder / "d.parquet", row_group_size=25)
     return folder
+
+
+@pytest.fixture(scope="session")
+def everyday_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The everyday corpus, made once; not to be changed."""
+    return everyday(tmp_path_factory.mktemp("everyday") / "in")
 
 
 class Screen:
@@ -163,7 +188,13 @@ class Screen:
         return prepare(self.settings(inputs, out, **options), until=until)
 
     def __call__(
-        self, inputs: Path | Sequence[Path], out: Path, *, until: str = "release", to_publish: bool = True, **options: Any
+        self,
+        inputs: Path | Sequence[Path],
+        out: Path,
+        *,
+        until: str = "release",
+        to_publish: bool = True,
+        **options: Any,
     ) -> Result:
         run = self.prepare(inputs, out, until, **options)
         return launch(run, to_publish=to_publish, say=self.said.append)
@@ -201,12 +232,93 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return call
 
 
+@dataclass(frozen=True)
+class Watched:
+    """One run by the command with two worker processes, watched from outside.
+
+    Attributes:
+        out: the corpus.
+        said: everything that it wrote to the terminal.
+        pids: of all its processes that were seen.
+        sockets: TCP and UDP sockets that were seen in one of them.
+    """
+
+    out: Path
+    said: str
+    pids: frozenset[int]
+    sockets: frozenset[str]
+
+
+def descendants(pid: int) -> set[int]:
+    """Return a process and all below it."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {pid} & parents.keys()
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def sockets_of(pids: Iterable[int]) -> set[str]:
+    """Return the TCP and UDP sockets, of either IP version and in any state, that processes hold open."""
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for handle in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    inodes.add(str(handle.readlink()))
+    found = set()
+    for pid in pids:
+        for kind in ("tcp", "tcp6", "udp", "udp6"):
+            with contextlib.suppress(OSError):
+                for row in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()[1:]:
+                    if f"socket:[{row.split()[9]}]" in inodes:
+                        found.add(f"{kind} {row.split()[1]} {row.split()[3]}")
+    return found
+
+
+def write_run_file(path: Path, screen: Screen, inputs: Path, **options: Any) -> Path:
+    """Write the run file of what a screen does in this process."""
+    file = screen.settings(inputs, path.parent / "out", **options).file
+    path.write_text(json.dumps(file.model_dump(mode="json", exclude_unset=True)), "utf-8")  # JSON is YAML
+    return path
+
+
+WINNOW = (sys.executable, "-m", "pipeline.cli")
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory, everyday_corpus: Path) -> Watched:
+    """Run the everyday corpus by the command, and look at its processes all the while."""
+    folder = tmp_path_factory.mktemp("watched")
+    run_file = write_run_file(
+        folder / "run.yaml", Screen(folder), everyday_corpus, workers=2, input_root=str(everyday_corpus)
+    )
+    pids: set[int] = set()
+    sockets: set[str] = set()
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen([*WINNOW, "run", run_file], stdout=said, stderr=said, cwd=folder)
+        while process.poll() is None:
+            now = descendants(process.pid)
+            pids |= now
+            sockets |= sockets_of(now)
+            time.sleep(0.02)
+    told = (folder / "said").read_text("utf-8")
+    assert process.returncode == 0, told
+    return Watched(folder / "out", told, frozenset(pids), frozenset(sockets))
+
+
 def files(out: Path) -> dict[str, bytes]:
     """Return every file of a release that must come out the same: the four places and the tables of sources."""
     found = {name: (out / name).read_bytes() for name in TABLES}
     for place in PLACES:
         top = out / place
-        found |= {f"{place}/{path.relative_to(top)}": path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+        found |= {
+            f"{place}/{path.relative_to(top)}": path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()
+        }
     return found
 
 

@@ -1,0 +1,79 @@
+"""The documents say what is: pages made from the code are fresh, lists are complete, links lead somewhere."""
+
+import ast
+import json
+import re
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.outcome import TOTALS
+from models.parts import AUDIT, DEAD, PLACES
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+CALLS = {"Dead", "_NotARecord", "DamagedError", "bury"}
+
+
+def test_the_run_file_page_is_what_the_code_says() -> None:
+    generate: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert generate["PAGE"].read_text("utf-8") == generate["page"](), "run: make docs"
+
+
+def error_classes() -> Iterator[str]:
+    """Give every error class that code in ``models`` names where it makes a dead letter."""
+    for path in (ROOT / "models").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            named = node.args if name in CALLS else [word.value for word in node.keywords if word.arg == "error"]
+            for each in named:
+                value = each.value if isinstance(each, ast.Constant) else None
+                if isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", value):
+                    yield value
+
+
+def test_every_class_of_dead_letter_has_its_section() -> None:
+    page = (ROOT / "docs" / "dead-letters.md").read_text("utf-8")
+    classes = set(error_classes())
+    assert {"bad_json", "truncated", "tagger_error", "redaction_failed"} <= classes
+    assert set(re.findall(r"^## `(\w+)`", page, re.M)) == classes
+
+
+def test_every_column_and_place_of_the_output_is_described() -> None:
+    page = (ROOT / "docs" / "read-the-output.md").read_text("utf-8")
+    for word in (*AUDIT.names, *AUDIT.field("reasons").type.value_type.names, *DEAD.names, *TOTALS):
+        assert f"`{word}`" in page, word
+    assert all(f"{place}/" in page for place in PLACES)
+
+
+def test_commits_are_checked_by_the_ruff_of_the_lock_file() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    locked = re.search(r"^ruff==(\S+)", (ROOT / "requirements.lock").read_text("utf-8"), re.M)
+    assert locked is not None
+    assert f"ruff-pre-commit\n    rev: v{locked[1]}\n" in hooks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_the_readme_shows_the_counts_that_the_example_gives() -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    expected = json.loads((ROOT / "examples" / "expected.json").read_text("utf-8"))
+    rows = re.findall(r"^\| (\S+\.example) \|(.*)\|$", page, re.M)
+    assert [name for name, _ in rows] == sorted(expected["sources"])
+    for name, cells in rows:
+        read, distinct, unlawful, share, state, clean, quarantined = (cell.strip() for cell in cells.split("|"))
+        facts = expected["sources"][name]
+        assert [int(read), int(distinct), int(unlawful)] == [facts[k] for k in ("records", "distinct", "unlawful")]
+        assert (share, state) == (facts["share"], facts["state"])
+        assert int(clean) + int(quarantined) == int(read)
+        assert (int(clean) > 0) == (state == "clean")

@@ -1,0 +1,87 @@
+"""Results are cached by the versions of the code that made them: whoever changes that code must decide whether to raise one.
+
+``tests/versions.json`` holds, for every version, a digest of the code it stands for, without comments, docstrings and layout.
+After a change: raise the version if the same input can now give another result; then run ``python -m tests.test_versions``.
+"""
+
+import ast
+import hashlib
+import json
+from pathlib import Path
+
+from models import layer, release_pass, shard
+from models.taggers.lexicon import Lexicon
+from models.taggers.personal import Personal
+
+ROOT = Path(__file__).parent.parent
+RECORD = Path(__file__).with_name("versions.json")
+
+_VIEW = ["models/view.py", "models/safe_table.py"]
+VERSIONS = {
+    "models.shard.CODE_VERSION": (
+        shard.CODE_VERSION,
+        [
+            *("models/shard.py", "models/planning.py", "models/containers.py", "models/lines.py", "models/records.py"),
+            *("models/parsing.py", "models/parquet.py", "models/columns.py", "models/documents.py"),
+        ],
+    ),
+    "models.layer.FORMAT": (
+        layer.FORMAT,
+        ["models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py"],
+    ),
+    "models.release_pass.VERSION": (
+        release_pass.VERSION,
+        [
+            *("models/release_pass.py", "models/release_lines.py", "models/release_rows.py", "models/release_split.py"),
+            *("models/redaction.py", "models/writers.py", "models/parts.py", "models/verdicts.py", "models/policy.py"),
+        ],
+    ),
+    "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", *_VIEW]),
+    "Personal.version": (
+        Personal.version,
+        [
+            *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "models/taggers").glob("personal*.py")),
+            "models/identity_numbers.py",
+            *_VIEW,
+        ],
+    ),
+}
+
+
+def code_digest(files: list[str]) -> str:
+    """Return a digest of what files do."""
+    sha = hashlib.sha256()
+    for name in files:
+        tree = ast.parse((ROOT / name).read_text("utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [  # type: ignore[attr-defined]
+                    line
+                    for line in body
+                    if not (
+                        isinstance(line, ast.Expr)
+                        and isinstance(line.value, ast.Constant)
+                        and isinstance(line.value.value, str)
+                    )
+                ]
+        sha.update(ast.dump(tree, annotate_fields=False).encode())
+    return sha.hexdigest()
+
+
+def current() -> dict[str, list[object]]:
+    """Return every version with the digest of its code."""
+    return {name: [version, code_digest(files)] for name, (version, files) in VERSIONS.items()}
+
+
+def test_code_that_makes_results_is_not_changed_without_deciding_on_its_version():
+    recorded = json.loads(RECORD.read_text("utf-8"))
+    changed = [name for name, value in current().items() if recorded.get(name) != value]
+    assert not changed, (
+        f"the code behind {', '.join(changed)} changed: raise the version if results can differ, "
+        "then run python -m tests.test_versions"
+    )
+
+
+if __name__ == "__main__":
+    RECORD.write_text(json.dumps(current(), indent=2) + "\n", "utf-8")
