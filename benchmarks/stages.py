@@ -244,7 +244,7 @@ def _tag(tagger: Tagger, documents: list[Documents], _: None) -> None:
 def _identifiers(bench: Bench, _: None) -> None:
     masked: dict[str, str] = {}
     for part in bench.parsed:
-        tag_identifiers(part.documents, bench.job.taggers)
+        tag_identifiers(part.documents, bench.job.taggers, bench.shard.path)
         _mask(part.documents, bench.job.taggers, masked)
 
 

@@ -7,6 +7,7 @@ SHA-256), ``licence``, ``made_with`` and ``title``. The digest of an artefact is
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.digest import digest_of, digest_of_file
 from models.errors import UsageError
@@ -66,6 +67,15 @@ def read_artefact(folder: Path, kind: str) -> Artefact:
                 f"{path}: content is not what {DESCRIPTION} says; describe it anew: winnow artefact {folder}"
             )
     return artefact
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what ``artefact.json`` of a folder says, unchecked; nothing if there is none."""
+    try:
+        facts = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def describe(

@@ -69,7 +69,7 @@ def scalar(value: Any) -> str | None:
     """Return an id, source or URL as text; None for null."""
     if value is None or isinstance(value, str):
         return value
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, default=str).decode()
 
 
 def flatten(table: pa.RecordBatch | pa.Table, path: str) -> pa.Array:

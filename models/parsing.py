@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.columns import UNKNOWN_SOURCE, domain_of_url, flatten, leaf_type, pieces, scalar
+from models.columns import UNKNOWN_SOURCE, domain_of_url, flatten, leaf_type, pieces, scalar, steps
 from models.documents import Documents
 from models.records import Lines, Rows
 from models.shard import Columns, Dead, Reading, Split
@@ -130,9 +130,11 @@ def parse_rows(rows: Rows, split: Split, reading: Reading) -> Parsed:
     batch = rows.batch
     text = flatten(batch, columns.text[0])
     if len(columns.text) > 1:
-        all_texts = [text, *(flatten(batch, path) for path in columns.text[1:])]
-        text = pc.binary_join_element_wise(*all_texts, "\n", null_handling="skip")
-        nothing = functools.reduce(pc.and_, [pc.is_null(each) for each in all_texts])
+        others = [flatten(batch, path) for path in columns.text[1:]]
+        nothing = functools.reduce(pc.and_, [pc.is_null(each) for each in (text, *others)])
+        # pyarrow 25 leaves out a row whose values are all null, so that every later text stands in another's place.
+        text = pc.if_else(nothing, "", text)
+        text = pc.binary_join_element_wise(text, *others, "\n", null_handling="skip")
         text = pc.if_else(nothing, pa.scalar(None, pa.string()), text)
     kept, dead = _check_texts(text, batch, rows.row, reading, columns)
     rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url)]
@@ -149,9 +151,18 @@ def _column(batch: pa.RecordBatch, path: str | None) -> pa.Array:
         return pa.nulls(len(batch), pa.string())
     kind = leaf_type(batch.schema, path)
     if pa.types.is_nested(kind):
-        return pa.array([scalar(_one(row, path)) for row in batch.to_pylist()], pa.string())
+        top = steps(path)[0][0]
+        return pa.array([scalar(_one({top: _python(value)}, path)) for value in batch[top]], pa.string())
     strings = flatten(batch, path)
     return strings if _valid(strings) else _valid_or_null(strings)
+
+
+def _python(value: pa.Scalar) -> Any:
+    """Return a value as Python's, or None where it has none: no UTF-8, a time out of its range."""
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError, KeyError):
+        return None
 
 
 def _valid(strings: pa.Array) -> bool:
@@ -163,7 +174,8 @@ def _valid(strings: pa.Array) -> bool:
 
 
 def _valid_or_null(strings: pa.Array) -> pa.Array:
-    return pa.array([None if not _valid(strings.slice(i, 1)) else strings[i].as_py() for i in range(len(strings))])
+    valid = [strings[i].as_py() if _valid(strings.slice(i, 1)) else None for i in range(len(strings))]
+    return pa.array(valid, pa.string())
 
 
 def _check_texts(

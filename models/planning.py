@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -9,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from models.columns import is_textual, leaf_type, recognise
+from models.columns import USUAL, is_textual, leaf_type, recognise
 from models.containers import DamagedError, Reader, container_of, open_container
 from models.errors import UsageError
 from models.files import Opener, unchanged
@@ -19,6 +20,8 @@ from models.shard import Columns, Container, Cut, Reading, Shard
 
 _CHUNK = 1 << 20
 _COMPRESSED = (".gz", ".zst", ".bz2")
+
+_RECOGNISED_IN = 100
 
 BOMB_LINES = 64
 """A line of a compressed shard longer than so many times the longest allowed record is taken for a bomb."""
@@ -154,6 +157,8 @@ class _Cutter:
                 mark = self.start(data)
                 start = position = line_start = mark
                 data, first = data[mark:], False
+                if mark and not data:
+                    continue
             elif position == mark + len(self.head) <= mark + self.reading.max_record_bytes:
                 # The columns are recognised in the first line, which may be longer than what is read at once.
                 self.head += b"" if len(line_ends(self.head, self.encoding)) else data
@@ -207,14 +212,23 @@ class _Cutter:
         return mark
 
     def columns(self, location: str) -> Columns:
-        """Return the columns recognised in the first object of the shard; plain ``text`` if there is none."""
-        start = 0
+        """Return the columns recognised in the first objects of the shard; plain ``text`` if there are none.
+
+        Several, for a record may leave out what it has nothing for; of the usual names for text the most frequent one counts.
+        """
+        counts: Counter[str] = Counter()
+        start, seen = 0, 0
         for end in [*line_ends(self.head, self.encoding).tolist(), len(self.head)]:
             record = _json(self.head[start:end], self.encoding)
-            if isinstance(record, dict):
-                return recognise(record, location)
             start = end
-        return Columns()
+            if isinstance(record, dict):
+                counts.update(record.keys())
+                seen += 1
+            if seen == _RECOGNISED_IN:
+                break
+        text = max(USUAL["text"], key=lambda name: counts[name])
+        names = [name for name in counts if name == text or name not in USUAL["text"]]
+        return recognise(names, location) if seen else Columns()
 
 
 def _json(line: bytes, encoding: str) -> Any:

@@ -387,6 +387,38 @@ def gc(
     out.print(f"releases {said}: {names}; objects {said}: {done.objects:,} ({done.bytes / 1e6:.1f} MB)")
 
 
+@app.command()
+def artefact(
+    folder: Annotated[Path, typer.Argument(help="Folder of a list: one or more .tsv files.")],
+    title: Annotated[str | None, typer.Option(help="What it is; kept from before if not given.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Under what terms it may be used; kept from before if not given.")
+    ] = None,
+) -> None:
+    """Describe a folder of terms as a lexicon, with checksums; say so again after each change."""
+    from models.artefact import describe, read_description
+    from models.taggers.lexicon import Lexicon, read_terms
+
+    names = sorted(path.name for path in folder.glob("*.tsv"))
+    if not names:
+        raise UsageError(f"{folder}: no .tsv file there; a list has the columns term, category and level")
+    known = read_description(folder)
+    made = describe(
+        folder,
+        kind=Lexicon.name,
+        version=1,
+        names=names,
+        title=title or known.get("title", folder.resolve().name),
+        licence=licence or known.get("licence", "not stated"),
+        made_with="winnow artefact",
+    )
+    terms = read_terms(made)
+    categories = len({term.category for term in terms})
+    out.print(
+        f"{folder}: {len(terms):,} distinct terms in {categories} categories, digest {made.digest[:12]}", markup=False
+    )
+
+
 def main() -> None:
     """Run the command; errors that a person can mend are said in one line each, without a traceback."""
     try:

@@ -1,7 +1,6 @@
 """A corpus on disk: its releases, the one pointer, and what the pointer names."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,8 +103,8 @@ class Corpus:
             staged.rename(target)
             sync_folder(target.parent)
             self._show()
-            near = self.root / f".{CURRENT}.{os.getpid()}"
-            near.unlink(missing_ok=True)
+            near = self.root / f".{CURRENT}.next"
+            near.unlink(missing_ok=True)  # left by a run that died here
             near.symlink_to(Path("releases") / str(number))
             near.rename(self.root / CURRENT)
             sync_folder(self.root)

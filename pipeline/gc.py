@@ -58,7 +58,14 @@ def collect(corpus: Corpus, keep: int, grace_days: float, *, is_trial: bool) -> 
 def _stale(store: Path, named: set[str], grace_days: float) -> Iterator[Path]:
     before = _now(store) - grace_days * DAY
     for path in sorted(store.rglob("*")):
-        if path.is_file() and str(path.relative_to(store)) not in named and path.stat().st_mtime < before:
+        name = path.relative_to(store)
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # a scratch file of a run that is under way
+        # A release is staged under tmp by links to objects of any age; when it was, only the change time says.
+        age = status.st_ctime if name.parts[0] == "tmp" else status.st_mtime
+        if path.is_file() and str(name) not in named and age < before:
             yield path
 
 

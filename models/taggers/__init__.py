@@ -34,6 +34,8 @@ class Tagger(Protocol):
     paths: ClassVar[tuple[str, ...]]
     """Fields that hold paths of artefacts; relative ones are relative to the run file."""
 
+    def __hash__(self) -> int: ...
+
     @property
     def digest(self) -> str:
         """Digest of configuration, artefacts and code version."""

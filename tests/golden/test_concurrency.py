@@ -48,6 +48,7 @@ class Reader(threading.Thread):
         try:
             while not self._over.is_set():
                 self._look()
+                time.sleep(0.01)
         except BaseException as error:  # noqa: BLE001 - the test raises it
             self.error = error
 

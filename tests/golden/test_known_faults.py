@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -42,7 +43,7 @@ import transforms.plan
 import transforms.tag
 from models.digest import digest_of
 from models.documents import Documents
-from models.errors import ConservationError, ShardChangedError, ToolError, WinnowError
+from models.errors import ConservationError, InputOutputError, ShardChangedError, ToolError, WinnowError
 from models.files import LocalOpener
 from models.findings import Finding, Findings
 from models.layer import Layer
@@ -74,7 +75,7 @@ def test_a_byte_that_is_no_utf8_costs_its_line_alone(screen: Screen, tmp_path: P
 
 
 def test_a_truncated_gzip_gives_what_was_whole_before_and_one_dead_letter(screen: Screen, tmp_path: Path) -> None:
-    given = [line({**record, "salt": os.urandom(30).hex()}) for record in records("s.example", 2000)]
+    given = [line(each | {"salt": sha256(each["id"].encode()).hexdigest()}) for each in records("s.example", 2000)]
     whole = gzip.compress(b"".join(given))
     shard = tmp_path / "a.jsonl.gz"
     shard.write_bytes(whole[: len(whole) * 6 // 10])
@@ -85,7 +86,8 @@ def test_a_truncated_gzip_gives_what_was_whole_before_and_one_dead_letter(screen
     assert found["clean"] == complete
     (letter,) = found["dead"]
     assert letter["error"] == "truncated"
-    assert letter["position"] + len(letter["raw"]) == len(readable)
+    assert letter["position"] == sum(map(len, complete))
+    assert readable[letter["position"] :].startswith(letter["raw"])
     assert result.outcome.counts == result.outcome.counts | {
         "read": len(complete) + 1,
         "clean": len(complete),
@@ -210,7 +212,7 @@ def test_no_part_of_a_value_survives_overlapping_and_nested_spans(
     for shard, kept in zip(
         ("a.jsonl", "b.parquet"), (texts(tmp_path / "out")[:2], texts(tmp_path / "out")[2:]), strict=True
     ):
-        assert kept == ["abc [EMAIL][EMAIL]defghijklmn [EMAIL] end", "nothing"], shard
+        assert kept == ["abc [PHONE][EMAIL]defghijklmn [EMAIL] end", "nothing"], shard
     (row, _) = [row for row in audit(tmp_path / "out") if row["action"] == "redact"]
     assert [(span["start"], span["end"]) for span in row["redactions"]] == [(4, 16), (16, 18), (30, 34)]
 
@@ -332,15 +334,12 @@ def test_a_layer_that_loses_rows_between_tagging_and_release_fails_the_run(
     assert unpublished(tmp_path / "out")
 
 
-def test_a_receipt_that_is_lost_fails_the_run(screen: Screen, corpus: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(transforms.tag, "_each", lambda receipts: [each for each in receipts if each.entries != 98])
-    with pytest.raises(
-        ConservationError, match=r"not the splits planned: 1 missing \(a\.jsonl-00001-of-00001\)"
-    ) as error:
-        each = transforms.tag._each
-        monkeypatch.setattr(transforms.tag, "_each", lambda receipts: each(receipts) if len(receipts) > 1 else [])
+def test_a_receipt_that_is_lost_fails_the_run(
+    screen: Screen, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transforms.tag, "_each", lambda receipts: receipts[1:])
+    with pytest.raises(ConservationError, match=r"not the splits planned: \d missing \(.*c\.jsonl\.zst-00001-of-00001"):
         screen(corpus, tmp_path / "out")
-    assert error
     assert unpublished(tmp_path / "out")
 
 
@@ -465,45 +464,64 @@ def test_an_input_rewritten_during_the_run_fails_it_by_name(
 # Writers and stores that fail
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, everyday_corpus: Path) -> Callable[[str], Path]:
+    """Give the output of an undisturbed run over one shard of the corpus, or over all with the empty name."""
+    made: dict[str, Path] = {}
+
+    def of(shard: str) -> Path:
+        if shard not in made:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            Screen(folder)(everyday_corpus / shard, folder / "out", max_dead={"share": "50%"})
+            made[shard] = folder / "out"
+        return made[shard]
+
+    return of
+
+
 @pytest.mark.parametrize("writer", [LineWriter, RowWriter, TableWriter])
 @pytest.mark.parametrize("call", ["write", "close"])
 def test_a_writer_that_fails_leaves_no_file_and_the_next_run_ends_the_same(
-    screen: Screen, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: type, call: str
+    screen: Screen,
+    everyday_corpus: Path,
+    undisturbed: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    writer: type,
+    call: str,
 ) -> None:
-    screen(corpus, tmp_path / "undisturbed")
     real = getattr(writer, call)
     calls = iter(range(1_000_000))
 
-    def fails_on_the_third(self: Any, *arguments: Any) -> Any:
+    def fails_from_the_second_on(self: Any, *arguments: Any) -> Any:
         real(self, *arguments)
-        if next(calls) >= 2:
+        if next(calls):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writer, call, fails_on_the_third)
-    with pytest.raises(OSError, match="No space left on device") as error:
-        screen(corpus, tmp_path / "out")
-    assert "-of-0000" in str(error.value), "the split is not named"
+    monkeypatch.setattr(writer, call, fails_from_the_second_on)
+    with pytest.raises(InputOutputError, match=r"release: .*-of-0000.*No space left on device"):
+        screen(everyday_corpus, tmp_path / "out")
     assert unpublished(tmp_path / "out")
-    whole = objects(tmp_path / "undisturbed")
+    whole = objects(undisturbed(""))
     for name in objects(tmp_path / "out"):
         if not name.startswith(("catalogues/", "states/")):
-            there, here = tmp_path / "undisturbed" / "store" / name, tmp_path / "out" / "store" / name
+            there, here = undisturbed("") / "store" / name, tmp_path / "out" / "store" / name
             assert name in whole
             assert here.read_bytes() == there.read_bytes()
     assert not list((tmp_path / "out" / "store" / "tmp").iterdir())
     monkeypatch.undo()
-    screen(corpus, tmp_path / "out")
-    assert files(tmp_path / "out") == files(tmp_path / "undisturbed")
+    screen(everyday_corpus, tmp_path / "out")
+    assert files(tmp_path / "out") == files(undisturbed(""))
 
 
 class _FailsOnce:
-    """An opened shard whose first read after some bytes fails."""
+    """An opened shard whose first read fails."""
 
-    def __init__(self, file: BinaryIO, after: int, faults: list[str]) -> None:
-        self._file, self._after, self._faults = file, after, faults
+    def __init__(self, file: BinaryIO, faults: list[str]) -> None:
+        self._file, self._faults = file, faults
 
     def read(self, size: int = -1) -> bytes:
-        if not self._faults and self._file.tell() >= self._after:
+        if not self._faults:
             self._faults.append("read")
             raise OSError(errno.EIO, "503 Service Unavailable")
         return self._file.read(size)
@@ -519,35 +537,44 @@ class _FailsOnce:
 
 
 @pytest.mark.parametrize("nth", range(3), ids=["planning", "tagging", "release"])
-@pytest.mark.parametrize("fault", ["open", "first read", "later read"])
-@pytest.mark.parametrize("shard", ["a.jsonl", "c.jsonl.zst", "d.parquet"])
+@pytest.mark.parametrize("fault", ["open", "read"])
+@pytest.mark.parametrize("shard", ["c.jsonl.zst", "d.parquet"])
 def test_an_error_that_passes_is_retried_and_not_taken_for_damage(
-    screen: Screen, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard: str, fault: str, nth: int
+    screen: Screen,
+    everyday_corpus: Path,
+    undisturbed: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shard: str,
+    fault: str,
+    nth: int,
 ) -> None:
-    screen(corpus / shard, tmp_path / "undisturbed", max_dead={"share": "50%"})
     opened, faults = iter(range(1000)), []
 
     def opens(self: LocalOpener, path: str) -> Any:
-        file = open(path, "rb")
         if next(opened) != nth:
-            return file
-        if fault == "open":
-            faults.append("open")
-            raise OSError(errno.EIO, "503 Service Unavailable")
-        return _FailsOnce(file, 0 if fault == "first read" else 1, faults)
+            return Path(path).open("rb")
+        if fault == "read":
+            return _FailsOnce(Path(path).open("rb"), faults)
+        faults.append("open")
+        raise OSError(errno.EIO, "503 Service Unavailable")
 
     monkeypatch.setattr(LocalOpener, "open", opens)
-    screen(corpus / shard, tmp_path / "out", max_dead={"share": "50%"})
-    assert faults, "nothing failed"
-    assert files(tmp_path / "out") == files(tmp_path / "undisturbed")
+    screen(everyday_corpus / shard, tmp_path / "out", max_dead={"share": "50%"})
+    assert faults == [fault]
+    assert files(tmp_path / "out") == files(undisturbed(shard))
 
 
 @pytest.mark.parametrize("call", ["exists", "read", "create_once"])
 def test_a_store_that_fails_once_is_asked_again(
-    screen: Screen, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    screen: Screen,
+    everyday_corpus: Path,
+    undisturbed: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
 ) -> None:
-    screen(corpus, tmp_path / "undisturbed")
-    screen(corpus, tmp_path / "out", until="tag")
+    screen(everyday_corpus, tmp_path / "out", until="tag")
     real, faults = getattr(LocalStore, call), []
 
     def fails_once(self: LocalStore, name: str, *rest: Any) -> Any:
@@ -557,12 +584,11 @@ def test_a_store_that_fails_once_is_asked_again(
         return real(self, name, *rest)
 
     monkeypatch.setattr(LocalStore, call, fails_once)
-    if call == "read":
-        screen(corpus, tmp_path / "out", to_publish=False)
-        monkeypatch.setattr(LocalStore, call, fails_once)
-    screen(corpus, tmp_path / "out")
+    if call == "read":  # receipts are read by a run that follows one that was not published
+        screen(everyday_corpus, tmp_path / "out", to_publish=False)
+    screen(everyday_corpus, tmp_path / "out")
     assert faults
-    assert files(tmp_path / "out") == files(tmp_path / "undisturbed")
+    assert files(tmp_path / "out") == files(undisturbed(""))
 
 
 def test_an_error_that_stays_fails_the_run_by_name(
@@ -571,10 +597,10 @@ def test_an_error_that_stays_fails_the_run_by_name(
     def opens(self: LocalOpener, path: str) -> BinaryIO:
         if path.endswith("c.jsonl.zst"):
             raise OSError(errno.EIO, "503 Service Unavailable", path)
-        return open(path, "rb")
+        return Path(path).open("rb")
 
     monkeypatch.setattr(LocalOpener, "open", opens)
-    with pytest.raises(OSError, match=r"c\.jsonl\.zst"):
+    with pytest.raises(InputOutputError, match=r"c\.jsonl\.zst"):
         screen(corpus, tmp_path / "out")
     assert unpublished(tmp_path / "out")
 
