@@ -5,7 +5,7 @@ of more than 30 characters occurs twice in the distinct part; beyond it, records
 equal. Every third record is Chinese; there is less Chinese text in Debian, so that it repeats sooner. The same packages give the
 same bytes. The texts are for measuring only.
 
-    python benchmarks/corpus.py FOLDER --size 1GB --format parquet
+    python benchmarks/corpus.py [FOLDER] --size 1GB --format parquet
 """
 
 import argparse
@@ -20,6 +20,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ PACKAGES = (
 )
 """Packages whose text is taken; of those without files of their own, what they depend on."""
 
+FOLDER = Path(tempfile.gettempdir()) / "winnow-bench"
 DISTINCT_LEAST = 100_000_000
 FORMATS = {"parquet": ".parquet", "jsonl": ".jsonl", "gzip": ".jsonl.gz"}
 SHARD_BYTES = 50_000_000
@@ -65,7 +67,7 @@ class Record(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="default is %(default)s")
     parser.add_argument("--size", default="1GB", help="UTF-8 text in all: 200MB, 1GB (default)")
     parser.add_argument("--format", choices=[*FORMATS, "all"], default="all")
     options = parser.parse_args()

@@ -3,7 +3,7 @@
 User and system time, children included, not wall time: other work on the machine disturbs it less. Whatever is compared runs side
 by side in one go, in rounds; the table shows the median and the range over the rounds.
 
-    python benchmarks/stages.py FOLDER            # as made by benchmarks/corpus.py; missing corpora are made
+    python benchmarks/stages.py [FOLDER]          # as made by benchmarks/corpus.py; missing corpora are made
 """
 
 import argparse
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpus import FORMATS, make, parse_size
+from corpus import FOLDER, FORMATS, make, parse_size
 from rich.console import Console
 from rich.table import Table
 
@@ -81,7 +81,7 @@ class Figure(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path, help="where corpora are or are to be made")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="of corpora; default is %(default)s")
     parser.add_argument("--size", default="200MB", help="text of the whole jobs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["stages", "jobs"], help="one of the two tables")

@@ -43,18 +43,7 @@ class Agenda:
         """Return what people want to know of a plan: numbers, the columns that were recognised, and what would be read."""
         columns: dict[str, list[str]] = {}
         for shard in self.shards:
-            named = shard.columns
-            said = ", ".join(
-                f"{role}={name}"
-                for role, name in (
-                    ("text", "+".join(named.text)),
-                    ("id", named.id),
-                    ("source", named.source),
-                    ("url", named.url),
-                )
-                if name
-            )
-            columns.setdefault(said, []).append(shard.path)
+            columns.setdefault(shard.columns.in_words(), []).append(shard.path)
         todo = [split for split in self.splits() if reusable(split, catalogue, job) is None]
         return {
             "shards": len(self.shards),

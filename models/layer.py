@@ -116,18 +116,20 @@ class LayerBuilder:
         self._rows = parsed.row + count
 
     def _forget(self, row: int) -> None:
-        table = pa.concat_tables(self._records, promote_options="default").slice(0, row)
-        # Encoded anew: the layer must not keep the names of sources whose rows are gone.
-        columns = [
-            pc.dictionary_encode(column.cast(pa.string())) if pa.types.is_dictionary(column.type) else column
-            for column in table.columns
-        ]
-        self._records = [pa.Table.from_arrays(columns, schema=RECORDS)]
+        self._records = [pa.concat_tables(self._records, promote_options="default").slice(0, row)]
         self._findings = [(first, part) for first, part in self._findings if first < row]
         self._rows = row
 
     def build(self, split: str, content: str, taggers: dict[str, str]) -> Layer:
-        records = pa.concat_tables([RECORDS.empty_table(), *self._records])
+        table = pa.concat_tables([RECORDS.empty_table(), *self._records])
+        # Encoded anew: neither batches nor the sources of rows that are gone may show in the bytes.
+        columns = [
+            pc.dictionary_encode(column.cast(pa.string()).combine_chunks())
+            if pa.types.is_dictionary(column.type)
+            else column
+            for column in table.columns
+        ]
+        records = pa.Table.from_arrays(columns, schema=RECORDS)
         findings = pa.concat_tables([FINDINGS.empty_table(), *(part for _, part in self._findings)])
         return Layer(split, content, taggers, records, findings)
 

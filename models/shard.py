@@ -29,6 +29,11 @@ class Columns:
     source: str | None = None
     url: str | None = None
 
+    def in_words(self) -> str:
+        """Return the mapping for people: ``text=content, id=doc_id``."""
+        roles = {"text": "+".join(self.text), "id": self.id, "source": self.source, "url": self.url}
+        return ", ".join(f"{role}={name}" for role, name in roles.items() if name)
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -12,6 +12,9 @@ from models.errors import ToolError, WinnowError
 from models.findings import ERROR, SCHEMA, UNSCANNED, Finding, Findings
 from models.taggers import Tagger
 
+IDENTIFIERS = ("id", "url", "source")
+"""Views of findings that are not on the text; such a finding cannot be cut out of the record."""
+
 # These say nothing about the record: the machine, a file or the program is at fault, and a retry may succeed.
 NOT_THE_RECORD = (OSError, MemoryError, ImportError, WinnowError, SystemError, NameError)
 
@@ -45,13 +48,13 @@ def tag(documents: Documents, taggers: Sequence[Tagger]) -> Findings:
 
 
 def tag_identifiers(documents: Documents, taggers: Sequence[Tagger], shard: str) -> Findings:
-    """Return what the taggers that screen identifiers find in ids and URLs; ``view`` names the field.
+    """Return what the taggers that screen identifiers find in ids, URLs and sources; ``view`` names the field.
 
-    Offsets are code points of the id or the URL.
+    Offsets are code points of that field. Ids that only say a record's place in the shard are not looked at.
     """
     screening = [tagger for tagger in taggers if tagger.identifiers]
     found = []
-    for field in ("id", "url"):
+    for field in IDENTIFIERS:
         array = pc.fill_null(getattr(documents, field), "")
         if field == "id":
             array = pc.if_else(_is_derived(array, f"{shard}#"), "", array)

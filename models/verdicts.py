@@ -17,7 +17,7 @@ from models.policy import Decider, Reason, Verdict
 from models.redaction import Redaction, label, pseudonym, union
 from models.sources import STATES, SourceStates
 from models.taggers import Tagger
-from models.tagging import tag
+from models.tagging import IDENTIFIERS, tag
 from models.tally import by_row
 
 CLEAN, QUARANTINE, DROPPED, DEAD = range(4)
@@ -25,8 +25,6 @@ DOORS = ("clean", "quarantine", "dropped", "dead")
 """Where an entry leaves, by code."""
 
 _DOOR_OF = {"keep": CLEAN, "redact": CLEAN, "quarantine": QUARANTINE, "drop": DROPPED}
-IDENTIFIERS = frozenset({"id", "url"})
-"""Views of findings that are not on the text; such a finding cannot be cut out of the record."""
 
 
 @dataclass

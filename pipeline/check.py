@@ -39,7 +39,7 @@ def check(settings: Settings) -> Iterator[str]:
     opener = workspace(job).opener
     said: Counter[str] = Counter()
     for path in sorted(set(shards))[:_PEEKED]:
-        said[str(peek_columns(opener, root, path, job.reading))] += 1
+        said[peek_columns(opener, root, path, job.reading).in_words()] += 1
     for columns, count in sorted(said.items()):
         yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
     for folder in {job.root, job.restricted}:

@@ -1,6 +1,7 @@
 """The ``winnow`` command."""
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from fractions import Fraction
@@ -17,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
     help="Screen training corpora: tag every record, keep, redact, quarantine or drop it by policy, and say why.",
 )
 out = Console(highlight=False, soft_wrap=True)
@@ -327,7 +329,7 @@ def verify(output: Output, release: ReleaseOption = None) -> None:
 @app.command()
 def explain(
     output: Output,
-    record: Annotated[str, typer.Argument(help="A record's id, or <shard>#<position>.")],
+    record: Annotated[str, typer.Argument(help="A record's id, or SHARD#POSITION.")],
     release: ReleaseOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say it for programs.")] = False,
 ) -> None:
@@ -422,22 +424,12 @@ def artefact(
 def main() -> None:
     """Run the command; errors that a person can mend are said in one line each, without a traceback."""
     try:
-        # Outside its standalone mode click gives the code of typer.Exit back instead of leaving with it.
-        sys.exit(app(standalone_mode=False) or 0)
+        app()
     except WinnowError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {error}", markup=False)
+        # Beam adds the name of the step to messages that pass through it.
+        said = re.sub(r" \[while running '[^']*'\]", "", str(error))
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {said}", markup=False)
         sys.exit(error.exit_code)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.exceptions.ClickException):
-            error.show()
-            sys.exit(2)
-        if isinstance(error, click.exceptions.Abort):
-            sys.exit(1)
-        raise
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Row
 from models.layer import Layer, id_hash
+from models.tagging import IDENTIFIERS
 from pipeline.corpus import Corpus
 
 
@@ -107,7 +108,7 @@ def _reason(reason: dict[str, Any], manifest: dict[str, Any]) -> str:
         return f"{reason['action']} by {reason['policy_rule']}"
     digest = manifest["job"]["taggers"].get(reason["tagger"], "")
     where = f"characters {reason['start']} to {reason['end']}"
-    field = f" of the {reason['view']}" if reason["view"] in ("id", "url") else ""
+    field = f" of the {reason['view']}" if reason["view"] in IDENTIFIERS else ""
     return (
         f"{reason['action']} by rule {reason['policy_rule']}: {reason['category']} ({reason['rule']}, score "
         f"{reason['score']:.2f}) at {where}{field}, tagger {reason['tagger']} {digest[:12]}"

@@ -30,7 +30,7 @@ class Tagger(Protocol):
 
     name: ClassVar[str]
     identifiers: ClassVar[bool]
-    """Whether ids and URLs are to be shown to the tagger like text, because what it finds must not appear in any output."""
+    """Whether ids, URLs and sources are to be shown to the tagger like text, because what it finds must not appear in any output."""
     paths: ClassVar[tuple[str, ...]]
     """Fields that hold paths of artefacts; relative ones are relative to the run file."""
 

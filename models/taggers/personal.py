@@ -179,8 +179,8 @@ class OfflineEmail(EmailRecognizer):  # type: ignore[misc]  # Presidio is untype
     _suffixes: ClassVar[Any] = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
     def validate_result(self, pattern_text: str) -> bool:
-        """Tell whether the domain ends in a public suffix."""
-        return bool(self._suffixes(pattern_text).fqdn)
+        """Tell whether the domain ends in a public suffix; what stands before it may be the path of a URL."""
+        return bool(self._suffixes(pattern_text.rpartition("@")[2]).fqdn)
 
 
 class AnyCaseCrypto(CryptoRecognizer):  # type: ignore[misc]  # Presidio is untyped

@@ -172,7 +172,8 @@ class Screen:
         self.policy.write_text(POLICY, "utf-8")
         self.said: list[str] = []
 
-    def settings(self, inputs: Path | Sequence[Path], out: Path, **options: Any) -> Settings:
+    def given(self, inputs: Path | Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
+        """Return a run file's content."""
         patterns = [str(path) for path in ([inputs] if isinstance(inputs, Path) else inputs)]
         given: dict[str, Any] = {
             "inputs": patterns,
@@ -182,7 +183,10 @@ class Screen:
             "workers": 1,
             "as_of": AS_OF,
         }
-        return from_options(given | options)
+        return given | options
+
+    def settings(self, inputs: Path | Sequence[Path], out: Path, **options: Any) -> Settings:
+        return from_options(self.given(inputs, out, **options))
 
     def prepare(self, inputs: Path | Sequence[Path], out: Path, until: str = "release", **options: Any) -> Run:
         return prepare(self.settings(inputs, out, **options), until=until)
@@ -282,8 +286,7 @@ def sockets_of(pids: Iterable[int]) -> set[str]:
 
 def write_run_file(path: Path, screen: Screen, inputs: Path, **options: Any) -> Path:
     """Write the run file of what a screen does in this process."""
-    file = screen.settings(inputs, path.parent / "out", **options).file
-    path.write_text(json.dumps(file.model_dump(mode="json", exclude_unset=True)), "utf-8")  # JSON is YAML
+    path.write_text(json.dumps(screen.given(inputs, path.parent / "out", **options)), "utf-8")  # JSON is YAML
     return path
 
 

@@ -188,14 +188,14 @@ def rehearse(night: Night, output: Path) -> dict[str, int]:
     """Run the night in steps to its end, and return how many its judge and publish took."""
     copy(night.before, output)
     known, number = runs(output), 0 if night.before is None else 1
-    *_, last_layer, _ = totals(night)
+    *_, last_layer, last_receipt = totals(night)
     process = nights.start(["run", str(night.run), "-o", str(output), *nights.AS_OF])
     stepper = Stepper(process)
     while process.poll() is None:
         seen = look(output, known, last_layer, number)
         if seen.stage == "done":
             break
-        if seen.layers < last_layer - 2:
+        if seen.layers < last_layer - 2 or (seen.stage == "release" and seen.receipts < last_receipt - 2):
             time.sleep(STEP)
             continue
         stepper.hold()

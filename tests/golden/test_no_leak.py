@@ -155,12 +155,12 @@ def leaks(out: Path, values: Iterable[str], but: tuple[str, ...] = HIDDEN) -> di
 
 def planted(folder: Path) -> Path:
     """Write a corpus with every value in text, id, URL and source, in good records and in lines that are none."""
-    plain = records("plain.example", 60)
+    plain = records("plain.example", 100)
     for record in plain:
         record["url"] = f"https://plain.example/{record['id']}"
     hidden: list[dict[str, Any] | bytes] = []
     for number, value in enumerate(VALUES.values()):
-        base = {
+        base: dict[str, Any] = {
             "id": f"p{number}",
             "source": "plain.example",
             "url": "https://plain.example/",
@@ -170,8 +170,8 @@ def planted(folder: Path) -> Path:
         hidden += [
             base | {"text": f"One {value} and again: {value}."},
             base | {"text": f"全角{wide}。"},
-            base | {"text": f"{value} {UNLAWFUL}"},
-            base | {"text": f"{value} in a {WITHHELD} {number}"},
+            base | {"text": f"{value} {UNLAWFUL}", "source": "bad.example"},
+            base | {"text": f"{value} in a {WITHHELD} {number}", "source": "bad.example"},
             base | {"id": value},
             base | {"url": f"https://plain.example/user/{value}?q={value}"},
             base | {"source": value},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.artefact import describe
+from models.artefact import describe, read_artefact
 from models.documents import Documents
 from models.errors import UsageError
 from models.taggers.lexicon import LEVELS, Lexicon, read_terms
@@ -84,7 +84,9 @@ def test_traditional_and_zero_width_forms_of_a_han_term_match(planted: Lexicon, 
     assert found(planted, around.format(written)) == [[visible]]
 
 
-@pytest.mark.parametrize("written", ["badword", "BadWord", "ｂａｄｗｏｒｄ", "ＢＡＤ\u200bＷＯＲＤ", "b\u00ada\u00add\u00adword"])
+@pytest.mark.parametrize(
+    "written", ["badword", "BadWord", "ｂａｄｗｏｒｄ", "ＢＡＤ\u200bＷＯＲＤ", "b\u00ada\u00add\u00adword"]
+)
 def test_full_width_capital_and_split_forms_of_a_word_match(planted: Lexicon, written: str) -> None:
     assert found(planted, f"x {written}, y") == [[written]]
 
@@ -114,7 +116,11 @@ def test_overlapping_and_nested_terms_are_all_found(make: MakeLexicon) -> None:
     assert sorted(found(make("天安门", "安门", "安门事"), "天安门事")[0]) == ["天安门", "安门", "安门事"]
 
 
-@given(before=FILLER, after=FILLER, form=st.sampled_from(["法轮", "法輪", "法\u200b\ufe0f輪", "bad\u2060word", "ＢＡＤword"]))
+@given(
+    before=FILLER,
+    after=FILLER,
+    form=st.sampled_from(["法轮", "法輪", "法\u200b\ufe0f輪", "bad\u2060word", "ＢＡＤword"]),
+)
 def test_a_planted_term_is_found_exactly_where_it_was_planted(
     planted: Lexicon, before: str, after: str, form: str
 ) -> None:
@@ -136,7 +142,9 @@ def test_levels_become_scores_and_the_finding_names_the_term_as_listed(make: Mak
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_variants_that_fold_to_one_term_are_one_with_the_surest_level(make: MakeLexicon, order: tuple[int, ...]) -> None:
+def test_variants_that_fold_to_one_term_are_one_with_the_surest_level(
+    make: MakeLexicon, order: tuple[int, ...]
+) -> None:
     rows = ["龍\tA\tpossible\n", "龙\tA\tcertain\n", "\u200b龙\tA\tlikely\n"]
     hits = list(make(body=HEADER + "".join(rows[at] for at in order)).tag(Documents.of(["一条龙"])))
     assert [(hit.score, hit.start, hit.end) for hit in hits] == [(1.0, 2, 3)]
@@ -218,8 +226,6 @@ def test_the_digest_changes_with_content_and_not_with_the_place(make: MakeLexico
 
 
 def test_every_shipped_list_can_be_read() -> None:
-    from models.artefact import read_artefact
-
     lists = Path(__file__).resolve().parents[2] / "configs" / "lists"
     folders = [path.parent for path in lists.glob("*/artefact.json")]
     assert folders

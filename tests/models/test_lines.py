@@ -15,11 +15,44 @@ MAX = 24
 LINE_END = 4
 
 PIECES = st.sampled_from(
-    [b"\n", b"\r\n", b"\r", b"\n\n", b" ", b"\t", b"\0", b"a", b"{}", b"\xff", b"\xe4\xb8\xad", b"x" * 23, b"y" * 60, b" " * 40]
+    [
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b"\n\n",
+        b" ",
+        b"\t",
+        b"\0",
+        b"a",
+        b"{}",
+        b"\xff",
+        b"\xe4\xb8\xad",
+        b"x" * 23,
+        b"y" * 60,
+        b" " * 40,
+    ]
 )
 DATA = st.lists(PIECES, max_size=14).map(b"".join)
 WIDE = st.lists(
-    st.sampled_from(["\n", "\r\n", "\r", " ", "\t", "\0", "a", "中", "\u0a0a", "\u0d0a", "\u2020", "\u200a", "😀", "x" * 12, "z" * 40]),
+    st.sampled_from(
+        [
+            "\n",
+            "\r\n",
+            "\r",
+            " ",
+            "\t",
+            "\0",
+            "a",
+            "中",
+            "\u0a0a",
+            "\u0d0a",
+            "\u2020",
+            "\u200a",
+            "😀",
+            "x" * 12,
+            "z" * 40,
+        ]
+    ),
     max_size=14,
 ).map("".join)
 BLOCKS = st.integers(1, 90)

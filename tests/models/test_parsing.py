@@ -191,7 +191,9 @@ SHAPES = st.lists(
             "title": st.none() | st.sampled_from(["", "t", "中"]),
             "body": st.none() | st.sampled_from(["", "b", "two\nlines"]),
             "messages": st.none()
-            | st.lists(st.none() | st.fixed_dictionaries({"content": st.none() | st.sampled_from(["", "m"])}), max_size=3),
+            | st.lists(
+                st.none() | st.fixed_dictionaries({"content": st.none() | st.sampled_from(["", "m"])}), max_size=3
+            ),
             "parts": st.none() | st.lists(st.none() | st.sampled_from(["", "p"]), max_size=3),
         }
     ),
@@ -209,7 +211,8 @@ KIND = pa.schema(
 
 
 @given(
-    SHAPES, st.lists(st.sampled_from(["title", "body", "messages[].content", "parts[]"]), min_size=1, max_size=4, unique=True)
+    SHAPES,
+    st.lists(st.sampled_from(["title", "body", "messages[].content", "parts[]"]), min_size=1, max_size=4, unique=True),
 )
 def test_parquet_and_json_give_the_same_texts(records: list[dict[str, Any]], paths: list[str]) -> None:
     columns = Columns(tuple(paths))
@@ -290,7 +293,11 @@ def test_the_registrable_domain_of_a_registrable_domain_is_itself(host: str) -> 
     assert host == once or host.endswith("." + once)
 
 
-SOURCED = [b'{"text":"a","source":"s","url":"http://w.example.com/"}', b'{"text":"b","source":""}', b'{"text":"c","source":5}']
+SOURCED = [
+    b'{"text":"a","source":"s","url":"http://w.example.com/"}',
+    b'{"text":"b","source":""}',
+    b'{"text":"c","source":5}',
+]
 
 
 @pytest.mark.parametrize(
@@ -309,12 +316,16 @@ def test_the_source_comes_from_where_it_was_asked_for(origin: str, columns: Colu
     assert parse(*SOURCED, columns=columns, source_from=origin).documents.source.to_pylist() == sources
 
 
-@pytest.mark.parametrize(("path", "source"), [("wiki/a/b.jsonl", "wiki"), ("wiki.zh.jsonl.gz", "wiki"), ("wiki", "wiki")])
+@pytest.mark.parametrize(
+    ("path", "source"), [("wiki/a/b.jsonl", "wiki"), ("wiki.zh.jsonl.gz", "wiki"), ("wiki", "wiki")]
+)
 def test_a_path_names_its_first_folder_or_its_file(path: str, source: str) -> None:
     assert source_of_path(path) == source
 
 
 def test_the_best_of_the_usual_names_is_recognised_and_none_is_refused_with_what_there_is() -> None:
-    assert recognise(["body", "content", "uuid", "doc_id", "uri", "url"], "s") == Columns(("content",), "doc_id", None, "url")
+    assert recognise(["body", "content", "uuid", "doc_id", "uri", "url"], "s") == Columns(
+        ("content",), "doc_id", None, "url"
+    )
     with pytest.raises(UsageError, match=r"part\.jsonl: no column .* it has: words, n"):
         recognise(["words", "n"], "part.jsonl")

@@ -26,7 +26,15 @@ PLAIN: Callable[[bytes], bytes] = bytes
 CONTAINERS = {"": PLAIN, "gzip": gzip.compress, "zstd": zstd.compress, "bz2": bz2.compress}
 KINDS = st.sampled_from(list(CONTAINERS))
 LINES = st.sampled_from(
-    [b'{"text":"a"}', b'{"text":"\xe4\xb8\xad\xe6\x96\x87","id":7}', b"bad", b"", b"  ", b'{"text":"' + b"long" * 30 + b'"}', b"\xff"]
+    [
+        b'{"text":"a"}',
+        b'{"text":"\xe4\xb8\xad\xe6\x96\x87","id":7}',
+        b"bad",
+        b"",
+        b"  ",
+        b'{"text":"' + b"long" * 30 + b'"}',
+        b"\xff",
+    ]
 )
 CONTENT = st.tuples(st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n"])), max_size=25), LINES).map(
     lambda parts: b"".join(line + end for line, end in parts[0]) + parts[1]
@@ -119,7 +127,11 @@ def test_any_split_size_gives_the_same_entries(
 
 
 @given(
-    CONTENT, st.integers(40, 900), st.sampled_from(["utf-16", "utf-16-le", "utf-16-be"]), st.booleans(), st.integers(1, 64)
+    CONTENT,
+    st.integers(40, 900),
+    st.sampled_from(["utf-16", "utf-16-le", "utf-16-be"]),
+    st.booleans(),
+    st.integers(1, 64),
 )
 @settings(deadline=None, max_examples=60)
 def test_two_byte_text_is_cut_between_characters(

@@ -22,7 +22,7 @@ from models import records
 from models.columns import steps
 from models.errors import ShardChangedError
 from models.files import LocalOpener
-from models.parsing import Parsed, parse_rows
+from models.parsing import Parsed, parse_rows, row_as_json
 from models.planning import plan_shard
 from models.records import open_stream, read_lines, read_rows, sampled
 from models.shard import Columns, Reading, Shard
@@ -101,7 +101,9 @@ def test_a_jsonl_shard_that_changed_after_planning_is_refused(tmp_path: Path, co
     assert (len(shard.cuts), lines(shard)) == (4, 100)
     data = path.read_bytes()
     other = {
-        "same size": CONTAINERS[container](content.replace(b"050", b"051")) if not container else data[:30] + b"!" + data[31:],
+        "same size": CONTAINERS[container](content.replace(b"050", b"051"))
+        if not container
+        else data[:30] + b"!" + data[31:],
         "shorter": CONTAINERS[container](content[:300]),
         "by one": data[:-1],
         "longer": data + CONTAINERS[container](b'{"text":"new"}\n'),
@@ -133,7 +135,9 @@ def test_only_the_splits_whose_bytes_changed_would_pass_unseen_and_they_are_the_
     assert refused == [1]
 
 
-@pytest.mark.parametrize("change", ["same size", "truncated", "longer", "fewer groups", "other columns", "empty", "not parquet"])
+@pytest.mark.parametrize(
+    "change", ["same size", "truncated", "longer", "fewer groups", "other columns", "empty", "not parquet"]
+)
 def test_a_parquet_shard_that_changed_after_planning_is_refused(tmp_path: Path, change: str) -> None:
     path = table_file(tmp_path)
     data = path.read_bytes()
@@ -161,7 +165,9 @@ def test_a_parquet_shard_that_changed_after_planning_is_refused(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["shard.jsonl", "shard.parquet"])
-def test_a_shard_that_changes_while_it_is_read_is_refused_even_if_its_bytes_were_right(tmp_path: Path, name: str) -> None:
+def test_a_shard_that_changes_while_it_is_read_is_refused_even_if_its_bytes_were_right(
+    tmp_path: Path, name: str
+) -> None:
     path = tmp_path / name
     if name == "shard.parquet":
         table_file(tmp_path)
@@ -359,15 +365,9 @@ ODD = {
 def test_a_dead_row_becomes_json_whatever_its_other_columns_hold(tmp_path: Path, kind: str) -> None:
     """A record without text must not stop the run because of a column that nobody asked for."""
     batch = pa.record_batch({"text": pa.array([None, "there"]), "odd": ODD[kind]})
-    raw = records_json(batch)
+    raw = row_as_json(batch, 0)
     assert set(json.loads(raw)) == {"text", "odd"}
     assert json.loads(raw)["text"] is None
-
-
-def records_json(batch: pa.RecordBatch) -> bytes:
-    from models.parsing import row_as_json
-
-    return row_as_json(batch, 0)
 
 
 # Damage.
@@ -389,12 +389,19 @@ def test_a_broken_row_group_is_one_dead_letter_that_counts_its_records(tmp_path:
         assert found == sorted([*kept, (10 * group, f"dead: unreadable {len(lost)}")])
 
 
-def test_a_row_group_that_breaks_after_some_batches_takes_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_that_breaks_after_some_batches_takes_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The dead letter stands at the group's first row, in place of what was given of the group before."""
     monkeypatch.setattr(records, "_BATCH_BYTES", 1)
     texts = [f"{number:06}" + "x" * 300 for number in range(60)]
     path = table_file(
-        tmp_path, pa.table({"text": texts}), row_group_size=30, data_page_size=600, use_dictionary=False, write_batch_size=2
+        tmp_path,
+        pa.table({"text": texts}),
+        row_group_size=30,
+        data_page_size=600,
+        use_dictionary=False,
+        write_batch_size=2,
     )
     data = bytearray(path.read_bytes())
     place = data.index(b"000040")

@@ -118,17 +118,19 @@ def main(wanted: Sequence[str]) -> int:
     if not mutants:
         sys.exit("no such mutant")
     named = sorted({test for mutant in mutants for test in mutant.tests})
+    bad, caught = [], 0
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        unpatched = pool.submit(try_out, None, named)
-        fates = list(pool.map(lambda mutant: try_out(mutant, mutant.tests), mutants))
-    rows = [("no patch", "", unpatched.result())]
-    rows += [(mutant.path.stem, mutant.invariant, fate) for mutant, fate in zip(mutants, fates, strict=True)]
-    for name, invariant, fate in rows:
-        print(f"{name:44} {invariant:16} {fate.word:14} {fate.seconds:5.1f} s")
-    bad = [(name, fate) for name, _, fate in rows if not fate.is_good]
+        jobs = [("no patch", "", pool.submit(try_out, None, named))]
+        jobs += [(each.path.stem, each.invariant, pool.submit(try_out, each, each.tests)) for each in mutants]
+        for name, invariant, job in jobs:
+            fate = job.result()
+            print(f"{name:46} {invariant:15} {fate.word:14} {fate.seconds:5.1f} s", flush=True)
+            caught += fate.word == "caught"
+            if not fate.is_good:
+                bad.append((name, fate))
     for name, fate in bad:
         print(f"\n--- {name}: {fate.word}\n{fate.said}")
-    print(f"\n{len(mutants)} mutants, {sum(fate.word == 'caught' for fate in fates)} caught")
+    print(f"\n{len(mutants)} mutants, {caught} caught")
     return 1 if bad else 0
 
 

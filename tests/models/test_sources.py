@@ -1,0 +1,130 @@
+"""Source states: strictly over the limit, in integers, and looked up as in a dictionary."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import sources as sources_module
+from models.errors import ToolError
+from models.sources import BLACKLISTED, CLEAN, HOLD, STATES, SourceStates, judge, source_keys
+from models.tally import SCHEMA, Tally
+
+FIVE = Fraction("5/100")
+
+
+def tally(*counts: tuple[str, int, int]) -> Tally:
+    """Return the tally of sources given as name, unlawful and distinct records."""
+    rows = [
+        {"source": name, "records": n, "distinct": n, "unlawful": bad, "characters": n, "unlawful_characters": bad}
+        for name, bad, n in counts
+    ]
+    return Tally(pa.Table.from_pylist(rows, SCHEMA))
+
+
+def state(unlawful: int, distinct: int, limit: Fraction = FIVE, least: int = 100) -> str:
+    (code,) = judge(tally(("s", unlawful, distinct)), limit, least)
+    return STATES[code]
+
+
+@pytest.mark.parametrize(
+    ("unlawful", "distinct", "expected"),
+    [
+        (5, 100, CLEAN),
+        (6, 100, BLACKLISTED),
+        (6, 119, BLACKLISTED),
+        (6, 120, CLEAN),
+        (1, 19, HOLD),
+        (1, 20, CLEAN),
+        (1, 1, HOLD),
+        (99, 99, HOLD),
+        (100, 100, BLACKLISTED),
+        (0, 1, CLEAN),
+        (0, 0, CLEAN),
+        (0, 10**12, CLEAN),
+        (5 * 10**10, 10**12, CLEAN),
+        (5 * 10**10 + 1, 10**12, BLACKLISTED),
+    ],
+)
+def test_a_source_is_over_only_strictly_and_held_below_the_least_number(
+    unlawful: int, distinct: int, expected: str
+) -> None:
+    assert state(unlawful, distinct) == expected
+
+
+def test_a_limit_of_nothing_and_of_everything() -> None:
+    assert (state(1, 1000, Fraction(0)), state(0, 1000, Fraction(0))) == (BLACKLISTED, CLEAN)
+    assert state(1000, 1000, Fraction(1)) == CLEAN
+
+
+COUNTS = st.integers(0, 2**50).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+LIMITS = st.fractions(0, 1) | st.sampled_from(
+    [Fraction("0.333333333333"), Fraction("0.05000000000000000000001"), Fraction(1, 3)]
+)
+
+
+@given(COUNTS, LIMITS, st.integers(1, 1000))
+def test_the_comparison_is_exact_for_any_counts_and_any_limit(
+    counts: tuple[int, int], limit: Fraction, least: int
+) -> None:
+    unlawful, distinct = counts
+    over = distinct > 0 and Fraction(unlawful, distinct) > limit
+    assert state(unlawful, distinct, limit, least) == ((BLACKLISTED if distinct >= least else HOLD) if over else CLEAN)
+
+
+NAMES = st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=20)
+
+
+@given(NAMES, st.data())
+def test_looking_up_is_as_in_a_dictionary_before_and_after_writing(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
+) -> None:
+    codes = {name: data.draw(st.integers(0, 2)) for name in names}
+    made = SourceStates.of(tally(*((name, 0, 1) for name in names)), np.array(list(codes.values()), np.uint8))
+    path = tmp_path_factory.getbasetemp() / "states.arrow"
+    path.unlink(missing_ok=True)
+    made.write(path)
+    asked = data.draw(st.lists(st.sampled_from(names) if names else st.text(), max_size=10)) + ["not judged", ""]
+    expected = [codes.get(name, 0) for name in asked]
+    for states in (made, SourceStates.read(path)):
+        assert states.lookup(pa.array(asked, pa.string())).tolist() == expected
+        assert states.lookup(pa.array([], pa.string())).tolist() == []
+        assert (np.diff(states.keys.astype(object)) > 0).all()
+        assert len(states.keys) == sum(code > 0 for code in codes.values())
+
+
+def test_the_bytes_of_a_state_file_do_not_depend_on_the_order_of_sources(tmp_path: Path) -> None:
+    for name, order in (
+        ("one", [("a", 9, 9), ("b", 0, 9), ("c", 9, 9)]),
+        ("two", [("c", 9, 9), ("a", 9, 9), ("b", 0, 9)]),
+    ):
+        counted = tally(*order)
+        SourceStates.of(counted, judge(counted, FIVE, 5)).write(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_key_is_the_first_eight_bytes_of_a_sha_256() -> None:
+    assert source_keys(pa.array(["abc"])).tolist() == [0xBA7816BF8F01CFEA]
+
+
+@pytest.mark.parametrize(
+    ("codes", "refused"),
+    [([0, 0, 0], False), ([2, 0, 0], True), ([0, 1, 0], True), ([0, 0, 2], False), ([1, 2, 0], True)],
+)
+def test_two_sources_with_one_key_are_refused_if_one_of_them_is_not_clean(
+    codes: list[int], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"a": 7, "b": 7, "c": 3}
+    monkeypatch.setattr(
+        sources_module, "source_keys", lambda names: np.array([keys[n] for n in names.to_pylist()], np.uint64)
+    )
+    counted = tally(("a", 0, 1), ("b", 0, 1), ("c", 0, 1))
+    if refused:
+        with pytest.raises(ToolError, match="share an 8-byte key"):
+            SourceStates.of(counted, np.array(codes, np.uint8))
+    else:
+        assert SourceStates.of(counted, np.array(codes, np.uint8)).lookup(pa.array(["a", "b", "c"])).tolist() == codes
