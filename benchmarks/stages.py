@@ -56,7 +56,8 @@ from models.tally import tally
 from models.view import fold_term, safe_view
 from pipeline.config import from_options, make_job
 
-HOUBB = Path(__file__).resolve().parents[2] / "shared" / "data" / "lists" / "houbb_zh.jsonl"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+HOUBB, COMMENTS = DATA / "lists" / "houbb_zh.jsonl", DATA / "harm" / "cold_train.jsonl"
 AIM = 25.0
 """MB/s and core for the whole job with the two taggers."""
 BEAM_AIM = 0.10
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--size", default="200MB", help="text of the whole jobs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["stages", "jobs"], help="one of the two tables")
+    parser.add_argument("--format", choices=[*FORMATS], action="append", help="of the whole jobs; default is all")
     parser.add_argument("--output", type=Path, help="write the figures there as JSON")
     parser.add_argument("--run", choices=["beam", "loop", "imports"], help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
@@ -97,9 +99,10 @@ def main() -> None:
     if options.only != "jobs":
         facts["stages"] = show("by stage", measure_stages(corpora, options.rounds))
     if options.only != "stages":
-        figures = measure_jobs(corpora, options.rounds)
+        chosen = {form: corpora[form] for form in options.format or FORMATS}
+        figures = measure_jobs(chosen, options.rounds)
         facts["jobs"] = show("whole job", figures)
-        say_aims({figure.name: figure for figure in figures})
+        say_aims(chosen, {figure.name: figure for figure in figures})
     if options.output:
         options.output.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
@@ -112,8 +115,8 @@ def show(title: str, figures: list[Figure]) -> dict[str, Any]:
     return {figure.name: figure.facts() for figure in figures}
 
 
-def say_aims(figures: dict[str, Figure]) -> None:
-    for form in FORMATS:
+def say_aims(corpora: dict[str, Path], figures: dict[str, Figure]) -> None:
+    for form in corpora:
         middle = statistics.median(figures[f"{form}: Beam, 1 worker"].rounds)
         print(f"{form}: {1000 / middle:.1f} MB/s and core; aim {AIM:g}")
         pairs = zip(figures[f"{form}: Beam, 1 worker"].rounds, figures[f"{form}: bare loop"].rounds, strict=True)
@@ -212,7 +215,14 @@ def _stages(benches: dict[str, Bench], place: Path) -> Iterator[Stage]:
     lists = {"illustrative": bench.job.taggers[0], "10,000 terms": Lexicon((str(_long_list(place)),))}
     for name, lexicon in lists.items():
         yield Stage(f"lexicon, {name}", size, _nothing, functools.partial(_tag, lexicon, documents))
+    # Manuals are full of addresses and numbers; comments of a forum show what ordinary text costs.
     yield Stage("personal", size, _nothing, functools.partial(_tag, Personal(), documents))
+    comments = [orjson.loads(line)["text"] for line in COMMENTS.read_bytes().splitlines()]
+    ordinary = [Documents.of(comments[start : start + 4096]) for start in range(0, len(comments), 4096)]
+    for each in ordinary:
+        each.safe  # noqa: B018
+    megabytes = sum(len(text.encode()) for text in comments) / 1e6
+    yield Stage("personal, comments of a forum", megabytes, _nothing, functools.partial(_tag, Personal(), ordinary))
     yield Stage("ids, URLs and sources looked at", size, _nothing, functools.partial(_identifiers, bench))
     findings = [_findings(bench.job.taggers, each) for each in documents]
     yield Stage("content hashes and layer", size, functools.partial(_folder, place), _Layers(bench, findings))
@@ -329,13 +339,14 @@ def measure_jobs(corpora: dict[str, Path], rounds: int) -> list[Figure]:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     cores = os.cpu_count() or 1
     kinds = {"bare loop": ("loop", 1), "Beam, 1 worker": ("beam", 1), f"Beam, {cores} workers": ("beam", cores)}
-    sizes = {form: json.loads((corpora[form] / "facts.json").read_text())["total"] / 1e6 for form in FORMATS}
-    figures = {f"{form}: {kind}": Figure(f"{form}: {kind}", []) for form in FORMATS for kind in kinds}
+    sizes = {form: json.loads((corpora[form] / "facts.json").read_text())["total"] / 1e6 for form in corpora}
+    figures = {f"{form}: {kind}": Figure(f"{form}: {kind}", []) for form in corpora for kind in kinds}
     # The functions of transforms import Beam, so that the bare loop pays for that too; here it is by itself.
     imports = Figure("of which imports", [])
     for number in range(rounds):
-        imports.rounds.append(1000 * _spent("imports", corpora["parquet"], 1) / sizes["parquet"])
-        for form in FORMATS:
+        any_form = next(iter(corpora))
+        imports.rounds.append(1000 * _spent("imports", corpora[any_form], 1) / sizes[any_form])
+        for form in corpora:
             for kind, (how, workers) in _turned(list(kinds.items()), number):
                 used = _spent(how, corpora[form], workers)
                 figures[f"{form}: {kind}"].rounds.append(1000 * used / sizes[form])

@@ -7,7 +7,8 @@ from typing import Any
 from models.catalogue import Catalogue, Row
 from models.errors import UsageError
 from models.job import Job
-from models.shard import Shard, Split
+from models.parsing import is_source_in_path, source_of_path
+from models.shard import Reading, Shard, Split
 from models.tag_pass import LayerRef
 
 
@@ -93,16 +94,18 @@ def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool
                 "name all shards again, so that all are read alike, or choose another output"
             )
         named[path] = kept
-    shards, twins = _find_twins([named[path] for path in sorted(named)])
+    shards, twins = _find_twins([named[path] for path in sorted(named)], job.reading)
     count = sum(cut.records for shard in shards for cut in shard.cuts)
     return Agenda(tuple(_limit(shards, job.reading.limit)), frozenset(new), gone, twins, count)
 
 
-def _find_twins(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[tuple[str, str], ...]]:
-    first: dict[tuple[str, int], str] = {}
+def _find_twins(shards: Sequence[Shard], reading: Reading) -> tuple[list[Shard], tuple[tuple[str, str], ...]]:
+    first: dict[tuple[str, int, str], str] = {}
     marked, twins = [], []
     for shard in shards:
-        path = first.setdefault((shard.checksum, shard.size), shard.path)
+        # The same bytes are other records where the path says whose they are.
+        source = source_of_path(shard.path) if is_source_in_path(shard.columns, reading) else ""
+        path = first.setdefault((shard.checksum, shard.size, source), shard.path)
         twin = path if path != shard.path and shard.size else ""
         marked.append(replace(shard, twin=twin))
         if twin:

@@ -245,12 +245,18 @@ def _parsed(
 
 def _sources(sources: pa.Array, urls: pa.Array, split: Split, reading: Reading) -> pa.Array:
     columns, origin = split.shard.columns, reading.source_from
-    if origin == "path" or (origin == "auto" and columns.source is None and columns.url is None):
+    if is_source_in_path(columns, reading):
         return pa.array([source_of_path(split.shard.path)] * len(sources), pa.string())
     if origin == "column" or (origin == "auto" and columns.source is not None):
         blank = pc.fill_null(pc.equal(sources, ""), True)
         return pc.if_else(blank, UNKNOWN_SOURCE, sources)
     return pa.array([domain_of_url(url) for url in urls.to_pylist()], pa.string())
+
+
+def is_source_in_path(columns: Columns, reading: Reading) -> bool:
+    """Tell whether a shard's records have their source from its path."""
+    nowhere_else = columns.source is None and columns.url is None
+    return reading.source_from == "path" or (reading.source_from == "auto" and nowhere_else)
 
 
 def source_of_path(path: str) -> str:

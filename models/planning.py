@@ -49,12 +49,16 @@ def plan_shard(
         head = file.read(8)
         file.seek(0)
         shard = _plan(file, head, root, path, reading, split_size)
-    origin, named = reading.source_from, shard.columns
-    if (origin == "url" and named.url is None) or (origin == "column" and named.source is None):
+    _check_origin(shard.columns, reading, location)
+    return replace(shard, reading=reading.digest)
+
+
+def _check_origin(columns: Columns, reading: Reading, location: str) -> None:
+    origin = reading.source_from
+    if (origin == "url" and columns.url is None) or (origin == "column" and columns.source is None):
         raise UsageError(
             f"{location}: source_from: {origin}, but no {origin.replace('column', 'source')} column is known"
         )
-    return replace(shard, reading=reading.digest)
 
 
 def _plan(file: BinaryIO, head: bytes, root: str, path: str, reading: Reading, split_size: int) -> Shard:

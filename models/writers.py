@@ -45,12 +45,13 @@ def _compressor(container: Container, gzip_level: int) -> _Compressor:
 class LineWriter:
     """Writes lines in a container, in steps of fixed size, so that the bytes do not depend on how the lines came."""
 
-    def __init__(self, path: Path, container: Container, gzip_level: int, encoding: str = "utf-8") -> None:
+    def __init__(
+        self, path: Path, container: Container, gzip_level: int, encoding: str = "utf-8", is_marked: bool = False
+    ) -> None:
         self.path = path
         self.records = 0
         self._container, self._encoding = container, encoding
-        # A file of UTF-16 lines needs the byte order mark that the input had.
-        mark = "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
+        mark = "\ufeff".encode(encoding) if is_marked else b""
         self._file = path.open("wb")
         self._compressor = _compressor(container, gzip_level)
         self._waiting = bytearray(mark)

@@ -57,6 +57,7 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 
 @given(KINDS, st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.integers(1, 400), st.integers(1, 400))
+@settings(deadline=None)
 def test_members_one_after_another_are_one_stream_however_it_is_read(
     container: Container, parts: list[bytes], size: int, step: int
 ) -> None:
@@ -73,7 +74,7 @@ def test_content_larger_than_every_buffer_comes_whole(container: Container, size
 
 @EVERY
 @given(cut=st.integers(0, 10**9), size=st.integers(1, 5000), step=st.integers(1, 300))
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 def test_a_truncated_stream_is_never_taken_for_its_end(container: Container, cut: int, size: int, step: int) -> None:
     content = b"".join(b"%d\n" % n for n in range(700))
     whole = COMPRESS[container](content)
@@ -211,7 +212,7 @@ def test_an_error_of_reading_the_file_stays_itself(container: Container, failing
 
 
 @given(KINDS, st.binary(max_size=400))
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_any_bytes_end_well_or_as_damage(container: Container, data: bytes) -> None:
     drain(data, container)
     head = COMPRESS[container](b"")[:4]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.digest import digest_of, digest_of_file
@@ -27,11 +27,13 @@ def same(one: Any, two: Any) -> bool:
 
 
 @given(VALUES, VALUES)
+@settings(deadline=None)
 def test_digests_are_equal_exactly_for_equal_values(one: Any, two: Any) -> None:
     assert (digest_of(one) == digest_of(two)) == same(one, two)
 
 
 @given(st.dictionaries(st.text(max_size=3), VALUES, min_size=2, max_size=5))
+@settings(deadline=None)
 def test_the_order_of_keys_does_not_matter_and_that_of_lists_does(value: dict[str, Any]) -> None:
     assert digest_of(dict(reversed(value.items()))) == digest_of(value)
     pairs = [[key, number] for number, key in enumerate(value)]

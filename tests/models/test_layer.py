@@ -70,6 +70,7 @@ def written(layer: Layer, folder: Path, name: str = "layer") -> bytes:
 
 
 @given(ENTRIES)
+@settings(deadline=None)
 def test_a_layer_is_read_back_as_it_was_written(folder: Path, entries: list[Entry]) -> None:
     layer = build(entries)
     data = written(layer, folder)
@@ -81,12 +82,13 @@ def test_a_layer_is_read_back_as_it_was_written(folder: Path, entries: list[Entr
 
 
 @given(ENTRIES, st.lists(st.integers(0, 12), max_size=4))
+@settings(deadline=None)
 def test_the_bytes_of_a_layer_do_not_depend_on_the_batches(folder: Path, entries: list[Entry], cuts: list[int]) -> None:
     assert written(build(entries, cuts), folder) == written(build(entries), folder)
 
 
 @given(ENTRIES, ENTRIES, ENTRIES, st.lists(st.integers(1, 12), max_size=2))
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 def test_a_row_group_that_proves_unreadable_leaves_no_trace_of_its_rows(
     folder: Path, before: list[Entry], gone: list[Entry], after: list[Entry], cuts: list[int]
 ) -> None:
@@ -196,6 +198,7 @@ def test_findings_that_are_missing_or_of_other_bytes_are_never_taken_for_none(
 
 
 @given(ENTRIES)
+@settings(deadline=None)
 def test_what_is_kept_of_a_split_names_every_kind_and_source_once(entries: list[Entry]) -> None:
     merged = merge([build(entries)], {"lexicon": "d"}, "content")
     records = [entry for entry in entries if not isinstance(entry, str)]
@@ -204,6 +207,7 @@ def test_what_is_kept_of_a_split_names_every_kind_and_source_once(entries: list[
 
 
 @given(ENTRIES, ENTRIES)
+@settings(deadline=None)
 def test_what_is_known_differs_exactly_where_its_digest_does(one: list[Entry], two: list[Entry]) -> None:
     first, second = (merge([build(entries)], {"lexicon": "d"}, "content") for entries in (one, two))
     same = first.records.to_pydict() == second.records.to_pydict() and first.findings.equals(second.findings)

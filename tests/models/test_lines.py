@@ -4,7 +4,7 @@ import hashlib
 import io
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models import lines as lines_module
@@ -109,6 +109,7 @@ def read(data: bytes, position: int, encoding: str, most: int, block: int) -> li
 @example(b"x" * 24 + b"\n", 0, 24)
 @example(b"x" * 29 + b"\n" + b"y", 0, 29)
 @example(b"\0\0\n", 0, 8)
+@settings(deadline=None)
 def test_blocks_of_any_size_hold_the_same_lines(data: bytes, position: int, block: int) -> None:
     assert read(data, position, "utf-8", MAX, block) == reference(data, position, "utf-8", MAX)
 
@@ -116,6 +117,7 @@ def test_blocks_of_any_size_hold_the_same_lines(data: bytes, position: int, bloc
 @given(WIDE, st.integers(0, 1000), BLOCKS, st.sampled_from(["utf-16-le", "utf-16-be"]))
 @example("\u2020\u2020\n", 0, 4, "utf-16-le")  # bytes of spaces, but no space
 @example("\u0a0a\u0d0a", 0, 2, "utf-16-be")
+@settings(deadline=None)
 def test_blocks_of_any_size_hold_the_same_lines_of_two_byte_text(
     text: str, position: int, block: int, encoding: str
 ) -> None:
@@ -124,11 +126,13 @@ def test_blocks_of_any_size_hold_the_same_lines_of_two_byte_text(
 
 
 @given(st.binary(max_size=40), st.integers(1, 20), st.sampled_from(["utf-16-le", "utf-16-be"]))
+@settings(deadline=None)
 def test_two_byte_text_with_half_a_character_at_its_end_loses_nothing(data: bytes, block: int, encoding: str) -> None:
     assert read(data, 0, encoding, 1000, 2 * block) == reference(data, 0, encoding, 1000)
 
 
 @given(DATA, st.integers(1, 30), st.integers(1, 200))
+@settings(deadline=None)
 def test_a_stream_that_ends_before_its_planned_end_is_told(data: bytes, block: int, missing: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines_module, "BLOCK", block)

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.columns import UNKNOWN_SOURCE, domain_of_url, pieces, recognise, registrable_domain
@@ -103,6 +103,7 @@ def test_an_empty_text_is_a_record() -> None:
 
 
 @given(st.dictionaries(st.text(max_size=4), st.none() | st.booleans() | st.integers() | st.text(), max_size=4))
+@settings(deadline=None)
 def test_every_object_is_a_record_or_a_dead_letter(record: dict[str, Any]) -> None:
     line = json.dumps(record).encode()
     parsed = parse(line)
@@ -112,6 +113,7 @@ def test_every_object_is_a_record_or_a_dead_letter(record: dict[str, Any]) -> No
 
 
 @given(st.binary(max_size=60).filter(lambda data: b"\n" not in data))
+@settings(deadline=None)
 def test_any_bytes_are_a_record_or_a_dead_letter(data: bytes) -> None:
     parsed = parse(data, b'{"text":"x"}')
     assert len(parsed.documents) + len(parsed.dead) == 2
@@ -120,6 +122,7 @@ def test_any_bytes_are_a_record_or_a_dead_letter(data: bytes) -> None:
 
 @given(st.binary(max_size=60))
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16-le", "utf-16-be"])
+@settings(deadline=None)
 def test_any_bytes_of_any_encoding_are_a_record_or_a_dead_letter(encoding: str, data: bytes) -> None:
     parsed = parse(data, encoding=encoding)
     assert len(parsed.documents) + len(parsed.dead) == 1
@@ -214,6 +217,7 @@ KIND = pa.schema(
     SHAPES,
     st.lists(st.sampled_from(["title", "body", "messages[].content", "parts[]"]), min_size=1, max_size=4, unique=True),
 )
+@settings(deadline=None)
 def test_parquet_and_json_give_the_same_texts(records: list[dict[str, Any]], paths: list[str]) -> None:
     columns = Columns(tuple(paths))
     from_json = parse(*(orjson.dumps(record) for record in records), columns=columns)
@@ -282,11 +286,13 @@ def test_the_source_of_a_url_is_its_registrable_domain(url: str | None, source: 
 
 
 @given(st.text(max_size=40) | st.from_regex(r"(https?:)?//[a-z0-9.@:\[\]-]{0,20}(/.*)?", fullmatch=True))
+@settings(deadline=None)
 def test_every_url_has_a_source_that_is_not_empty(url: str) -> None:
     assert domain_of_url(url)
 
 
 @given(st.from_regex(r"[a-z0-9-]{1,8}(\.[a-z0-9-]{1,8}){0,3}", fullmatch=True))
+@settings(deadline=None)
 def test_the_registrable_domain_of_a_registrable_domain_is_itself(host: str) -> None:
     once = registrable_domain(host)
     assert registrable_domain(once) == once == registrable_domain(host.upper()) == registrable_domain(host + ".")

@@ -229,9 +229,9 @@ def test_a_shard_without_lines_is_one_split_without_entries(folder: Path, conten
     assert (len(shard.cuts), entries(shard)) == (1, [])
 
 
-def test_columns_are_recognised_in_the_first_object(folder: Path) -> None:
-    found = plan(written(folder, b'bad\n[1]\n{"uuid":1,"content":"a","host":"h","uri":"u"}\n{"text":"b"}\n'), Reading())
-    assert found.columns == Columns(("content",), "uuid", "host", "uri")
+def test_columns_are_recognised_in_the_first_objects_of_which_each_may_lack_some(folder: Path) -> None:
+    data = b'bad\n[1]\n{"uuid":1}\n{"content":"a","host":"h"}\n{"content":"b","uri":"u"}\n{"text":"c"}\n'
+    assert plan(written(folder, data), Reading()).columns == Columns(("content",), "uuid", "host", "uri")
 
 
 def test_columns_are_recognised_in_a_first_line_of_any_allowed_length(folder: Path) -> None:

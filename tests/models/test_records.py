@@ -149,7 +149,7 @@ def test_a_parquet_shard_that_changed_after_planning_is_refused(tmp_path: Path, 
         case "other columns":
             table_file(tmp_path, pa.table({"other": TEXTS}))
         case _:
-            place = data.index("text 50".encode())
+            place = data.index(b"text 50")
             rewritten(
                 path,
                 {
@@ -237,13 +237,13 @@ def test_an_error_of_reading_the_file_is_never_taken_for_damage(tmp_path: Path, 
 
     for act in (read_all, plan_it):
         reads = 0
+        raised: OSError | None = None
         try:
             act()
         except OSError as error:
-            assert error.errno == errno.EIO
-            assert reads >= after
-        else:
-            assert reads < after
+            raised = error
+        # It was raised as it is if it happened at all.
+        assert (raised is not None and raised.errno == errno.EIO) == (reads >= after)
 
 
 # Parquet of every kind.
@@ -441,6 +441,7 @@ def test_a_parquet_shard_that_cannot_be_opened_is_one_dead_letter(tmp_path: Path
 
 
 @given(st.integers(0, 1_000_000), st.lists(st.integers(0, 2**62), min_size=1, max_size=50, unique=True))
+@settings(deadline=None)
 def test_a_sample_is_decided_by_each_position_alone_and_grows_with_its_share(ppm: int, positions: list[int]) -> None:
     chosen = sampled(np.array(positions), "a/b", ppm)
     alone = [bool(sampled(np.array([position]), "a/b", ppm)[0]) for position in positions]

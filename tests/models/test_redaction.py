@@ -1,12 +1,13 @@
 """Redaction: no part of a value survives, and nothing else changes."""
 
+import itertools
 import json
 import string
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from models.columns import pieces
@@ -27,14 +28,16 @@ def covered(spans: list[Redaction]) -> set[int]:
 
 
 @given(SPANS)
+@settings(deadline=None)
 def test_a_union_covers_exactly_what_its_spans_cover_in_order_and_without_overlap(spans: list[Redaction]) -> None:
     merged = union(spans)
     assert covered(merged) == covered(spans)
     assert all(span.start < span.end for span in merged)
-    assert all(one.end <= two.start for one, two in zip(merged, merged[1:], strict=False))
+    assert all(one.end <= two.start for one, two in itertools.pairwise(merged))
 
 
 @given(SPANS, st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_a_union_does_not_depend_on_the_order_of_its_spans(spans: list[Redaction], chance: Any) -> None:
     shuffled = list(spans)
     chance.shuffle(shuffled)
@@ -42,6 +45,7 @@ def test_a_union_does_not_depend_on_the_order_of_its_spans(spans: list[Redaction
 
 
 @given(SPANS)
+@settings(deadline=None)
 def test_the_longest_of_merged_spans_names_them_all(spans: list[Redaction]) -> None:
     for one in union(spans):
         inside = [span for span in spans if one.start <= span.start < span.end <= one.end]
@@ -50,6 +54,7 @@ def test_the_longest_of_merged_spans_names_them_all(spans: list[Redaction]) -> N
 
 
 @given(SPANS)
+@settings(deadline=None)
 def test_no_character_of_any_value_survives_and_every_other_one_does(spans: list[Redaction]) -> None:
     # Each character stands for its place; placeholders hold none of them.
     text = "".join(chr(0x4E00 + at) for at in range(LENGTH))
@@ -76,6 +81,7 @@ def test_overlapping_nested_and_adjacent_spans(spans: list[tuple[int, int]], exp
 
 
 @given(st.lists(st.text(st.sampled_from("ab\n中"), max_size=6), min_size=1, max_size=5), SPANS)
+@settings(deadline=None)
 def test_pieces_lose_exactly_the_characters_that_their_joined_text_loses(
     texts: list[str], spans: list[Redaction]
 ) -> None:
@@ -173,6 +179,7 @@ PATHS = ("text", "a.b", "messages[].content")
 
 
 @given(objects(), st.data())
+@settings(deadline=None)
 def test_replacing_strings_changes_them_and_nothing_else(made: tuple[str, Members], data: st.DataObject) -> None:
     line, _ = made
     record = orjson.loads(line)
@@ -191,6 +198,7 @@ def test_replacing_strings_changes_them_and_nothing_else(made: tuple[str, Member
 
 @given(objects())
 @example(('{"text":"first", "text" : "last"}', Members()))
+@settings(deadline=None)
 def test_the_values_replaced_are_those_that_parsers_take(made: tuple[str, Members]) -> None:
     line, _ = made
     record = orjson.loads(line)
@@ -232,6 +240,7 @@ def test_another_number_of_replacements_than_values_is_refused(new: list[str]) -
 
 
 @given(st.binary(min_size=1, max_size=40), st.text(max_size=20))
+@settings(deadline=None)
 def test_a_pseudonym_is_ten_letters(key: bytes, value: str) -> None:
     word = pseudonym(key, "personal.email", value)
     assert len(word) == 10
@@ -239,6 +248,7 @@ def test_a_pseudonym_is_ten_letters(key: bytes, value: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+@settings(deadline=None)
 def test_equal_values_have_equal_pseudonyms_and_others_other_ones(one: str, two: str) -> None:
     same = fold_term(one) == fold_term(two)
     assert (pseudonym(b"k", "c", one) == pseudonym(b"k", "c", two)) == same

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import sources as sources_module
@@ -68,6 +68,7 @@ LIMITS = st.fractions(0, 1) | st.sampled_from(
 
 
 @given(COUNTS, LIMITS, st.integers(1, 1000))
+@settings(deadline=None)
 def test_the_comparison_is_exact_for_any_counts_and_any_limit(
     counts: tuple[int, int], limit: Fraction, least: int
 ) -> None:
@@ -80,6 +81,7 @@ NAMES = st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=20)
 
 
 @given(NAMES, st.data())
+@settings(deadline=None)
 def test_looking_up_is_as_in_a_dictionary_before_and_after_writing(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
 ) -> None:
@@ -88,7 +90,7 @@ def test_looking_up_is_as_in_a_dictionary_before_and_after_writing(
     path = tmp_path_factory.getbasetemp() / "states.arrow"
     path.unlink(missing_ok=True)
     made.write(path)
-    asked = data.draw(st.lists(st.sampled_from(names) if names else st.text(), max_size=10)) + ["not judged", ""]
+    asked = [*data.draw(st.lists(st.sampled_from(names) if names else st.text(), max_size=10)), "not judged", ""]
     expected = [codes.get(name, 0) for name in asked]
     for states in (made, SourceStates.read(path)):
         assert states.lookup(pa.array(asked, pa.string())).tolist() == expected

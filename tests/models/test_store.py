@@ -175,7 +175,7 @@ def test_a_restricted_root_has_its_mode_even_if_it_was_there(tmp_path: Path) -> 
 
 def test_a_root_that_cannot_be_made_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError, match="cannot write there .* choose another folder"):
+    with pytest.raises(UsageError, match=r"cannot write there .* choose another folder"):
         LocalStore(tmp_path / "file" / "store").prepare()
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import tagging
@@ -60,6 +60,7 @@ TEXTS = st.lists(st.sampled_from(["", "!", "a!b!", "bad", "!bad", "中!"]), max_
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_a_record_on_which_a_tagger_raises_is_an_error_and_its_neighbours_keep_their_findings(texts: list[str]) -> None:
     found = [(each.row, each.category, each.rule, each.start) for each in tag(Documents.of(texts), [Marks()])]
     expected = []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.findings import ERROR, SCHEMA, Finding, Findings
@@ -23,6 +23,7 @@ TALLIES = st.lists(st.tuples(SOURCES, st.lists(st.integers(0, 10**15), min_size=
 
 
 @given(TALLIES, TALLIES, TALLIES)
+@settings(deadline=None)
 def test_tallies_add_in_any_order_and_nothing_is_nothing(one: Tally, two: Tally, three: Tally) -> None:
     assert one + two == two + one
     assert (one + two) + three == one + (two + three) == total([three, one, two])
@@ -31,6 +32,7 @@ def test_tallies_add_in_any_order_and_nothing_is_nothing(one: Tally, two: Tally,
 
 
 @given(TALLIES, TALLIES)
+@settings(deadline=None)
 def test_a_sum_has_one_row_a_source_in_order_and_loses_no_count(one: Tally, two: Tally) -> None:
     summed = one + two
     sources = summed.table["source"].to_pylist()
@@ -85,6 +87,7 @@ def merged(rows: list[tuple[str, str] | None], findings: list[Finding]) -> Merge
 
 
 @given(ROWS, st.sets(st.sampled_from(["x", "yy", "中中中"])))
+@settings(deadline=None)
 def test_a_tally_counts_records_and_of_equal_texts_of_a_source_one(
     decider: Decider, rows: list[tuple[str, str] | None], bad: set[str]
 ) -> None:

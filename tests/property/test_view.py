@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import view as view_module
@@ -84,6 +84,7 @@ def test_every_view_character_of_all_unicode_in_one_record_leads_back_to_its_own
 
 
 @given(st.lists(TEXTS, max_size=8))
+@settings(deadline=None)
 def test_offsets_are_exact_in_any_text_beside_any_neighbours(texts: list[str]) -> None:
     view = view_of(*texts)
     assert len(view.bounds) == len(texts) + 1
@@ -99,6 +100,7 @@ def test_offsets_are_exact_in_any_text_beside_any_neighbours(texts: list[str]) -
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=8), st.integers(1, 40))
+@settings(deadline=None)
 def test_the_view_does_not_depend_on_how_the_batch_is_cut_into_pieces(texts: list[str], size: int) -> None:
     whole = view_of(*texts)
     with pytest.MonkeyPatch.context() as patch:
@@ -111,18 +113,21 @@ def test_the_view_does_not_depend_on_how_the_batch_is_cut_into_pieces(texts: lis
 
 
 @given(st.lists(TEXTS, min_size=2, max_size=6), st.integers(0, 5), st.integers(0, 6))
+@settings(deadline=None)
 def test_the_view_of_a_slice_is_that_of_its_texts(texts: list[str], first: int, count: int) -> None:
     array = pa.array(texts, pa.string()).slice(min(first, len(texts)), count)
     assert safe_view(array).data == view_of(*array.to_pylist()).data
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_a_folded_term_is_the_view_of_its_text(text: str) -> None:
     assert fold_term(text) == view_of(text).text(0)
     assert fold_term(text) == view_of(text, "國").text(0)
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_folding_twice_changes_nothing_more(text: str) -> None:
     assert fold_term(fold_term(text)) == fold_term(text)
 
@@ -134,6 +139,7 @@ def test_folding_settles_for_every_code_point() -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_folding_that_keeps_case_removes_the_same_and_knows_every_place(text: str) -> None:
     folded, kept = fold_keeping_case(text)
     assert kept.tolist() == [at for _, at in slow_view(text)]
@@ -142,6 +148,7 @@ def test_folding_that_keeps_case_removes_the_same_and_knows_every_place(text: st
 
 
 @given(TEXTS, st.data())
+@settings(deadline=None)
 def test_spans_hold_exactly_the_originals_of_their_characters(text: str, data: st.DataObject) -> None:
     view, expected = view_of("前", text, "後"), slow_view(text)
     if not expected:

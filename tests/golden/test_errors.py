@@ -1,0 +1,259 @@
+"""What a new user gets wrong: each mistake is named with its place and a remedy, in a line and without a traceback."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import MAIL, UNLAWFUL, Cli, Screen, contents, manifest, records, texts, write_run_file, write_shard
+
+HERE = ("--workers", "1", "-q")
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    return write_shard(tmp_path / "in" / "a.jsonl", records("s.example", 30))
+
+
+def refused(answer: tuple[int, str, str], *said: str, code: int = 2) -> None:
+    """Check that a command failed as it should, with a message that says all this and is a message, not a traceback."""
+    assert answer[0] == code, answer
+    for each in said:
+        assert each in answer[2], answer[2]
+    assert "Traceback" not in answer[2]
+    assert "while running" not in answer[2], "Beam's words are of no use here"
+    assert answer[2].startswith("winnow: ") or answer[2].startswith("Usage:")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"polcy": "minimal"}, "run.yaml: unknown key 'polcy'; did you mean 'policy'?"),
+        (
+            {"columns": {"text": "text", "soruce": "s"}},
+            "run.yaml: columns: unknown key 'soruce'; did you mean 'source'?",
+        ),
+        ({"taggers": {"lexikon": {}}}, "no tagger is called 'lexikon'; there are: lexicon, personal"),
+        (
+            {"taggers": {"lexicon": {"list": ["x"]}}},
+            "run.yaml: taggers.lexicon: unknown key 'list'; did you mean 'lists'?",
+        ),
+        ({"taggers": {"personal": {"entities": ["emale"]}}}, "no entity 'emale'; did you mean 'email'?"),
+        ({"taggers": {"lexicon": {"lists": ["no/such/list"]}}}, "no/such/list: no lexicon artefact there"),
+        ({"policy": "minmal"}, "did you mean 'minimal'?"),
+        ({"policy": "mine.yaml"}, "mine.yaml: cannot be read"),
+        ({"encoding": "gb10830"}, "Python knows no 'gb10830'; did you mean 'gb18030'?"),
+        ({"split_size": "64 parsecs"}, "run.yaml: split_size: must be a size such as 64MB or 16MiB"),
+        ({"workers": -1}, "run.yaml: workers: must be at least 0, is the number -1"),
+        ({"source_from": "columns"}, "run.yaml: source_from: must be"),
+        ({"source_from": "column", "columns": {"text": "text"}}, "source"),
+        ({"gzip_level": 12}, "run.yaml: gzip_level: must be at most 9"),
+        ({"key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
+        ({"output": None}, "run.yaml: output: must be text, is empty"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_mistake_in_a_run_file_is_named_with_its_place(
+    tmp_path: Path, shard: Path, cli: Cli, change: dict[str, Any], said: str, command: str
+) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(json.dumps({"inputs": ["in"], "output": "out", "workers": 1} | change))
+    refused(cli(command, run), said)
+    assert not (tmp_path / "out" / "current").exists()
+
+
+def test_a_run_file_that_is_no_yaml_is_named_with_its_line(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "run.yaml").write_text("inputs: [in]\noutput: 'out\n")
+    refused(cli("run", tmp_path / "run.yaml"), "run.yaml: line ")
+    (tmp_path / "run.yaml").write_text("inputs: [in]\noutput: out\ninputs: [other]\n")
+    refused(cli("run", tmp_path / "run.yaml"), "run.yaml: line 3: key 'inputs' is given twice, first in line 1")
+    refused(cli("run", tmp_path / "runn.yaml"), "runn.yaml: cannot be read: No such file or directory")
+
+
+def test_a_list_whose_content_is_not_as_described_is_refused(
+    tmp_path: Path, screen: Screen, shard: Path, cli: Cli
+) -> None:
+    run = write_run_file(tmp_path / "run.yaml", screen, shard)
+    with (screen.list / "terms.tsv").open("a") as file:
+        file.write("another\tA.1.h\tcertain\n")
+    refused(cli("run", run), "terms.tsv: content is not what artefact.json says")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name a run file, or shards and an output"),
+        (("a.jsonl",), "name an output folder: -o OUT"),
+        (("a.jsonl", "-o", "out", "--id", "n"), "--id, --source and --url go with --text"),
+        (("a.jsonl", "-o", "out", "--sample", "lots"), "--sample lots: say a share such as 1% or 0.01"),
+        (("a.jsonl", "-o", "out", "--sample", "120%"), "must be over 0 and at most 100%"),
+        (("a.jsonl", "-o", "out", "--as-of", "tomorrow"), "as_of"),
+        (("missing.jsonl", "-o", "out"), "missing.jsonl"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named(
+    shard: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(shard.parent)
+    refused(cli("run", *arguments, *HERE), said)
+
+
+def test_an_option_that_there_is_not_is_named_with_the_one_there_is(cli: Cli) -> None:
+    code, _, said = cli("run", "a.jsonl", "--outptu", "x")
+    assert code == 2
+    assert "--output" in said
+
+
+def test_an_output_that_cannot_be_written_is_named_before_anything_is_read(
+    tmp_path: Path, shard: Path, cli: Cli
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    refused(cli("run", shard, "-o", tmp_path / "file" / "out", *HERE), f"{tmp_path}/file/out", "cannot write there")
+    refused(cli("check", shard, "-o", tmp_path / "file" / "out"), "cannot write there")
+
+
+def test_a_command_on_a_folder_without_a_release_says_how_to_make_one(tmp_path: Path, cli: Cli) -> None:
+    for command in (("verify",), ("report",), ("files",), ("explain", "x")):
+        refused(cli(command[0], tmp_path, *command[1:]), "no release", "winnow run")
+    refused(cli("publish", tmp_path), "no finished run waits to be published")
+
+
+# Other encodings
+
+
+CHINESE = [
+    {"id": f"g{n}", "source": "s.example", "text": f"第{n}条：今天的天气很好。" + (MAIL if n == 7 else "")}
+    for n in range(200)
+]
+
+
+def encoded(path: Path, encoding: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in CHINESE)
+    path.write_bytes(lines.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+def test_a_file_in_another_encoding_fails_with_the_advice_to_say_so(tmp_path: Path, cli: Cli, encoding: str) -> None:
+    shard = encoded(tmp_path / "in" / "a.jsonl", encoding)
+    refused(cli("run", shard, "-o", tmp_path / "out", *HERE), "set encoding (gb18030, utf-16)", "a.jsonl", code=3)
+    assert not (tmp_path / "out" / "current").exists()
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-be"])
+def test_a_file_in_another_encoding_works_with_it(tmp_path: Path, cli: Cli, encoding: str) -> None:
+    shard = encoded(tmp_path / "in" / "a.jsonl", encoding)
+    code, said, _ = cli("run", shard, "-o", tmp_path / "out", "--encoding", encoding, *HERE)
+    assert code == 0, said
+    assert manifest(tmp_path / "out")["counts"] == manifest(tmp_path / "out")["counts"] | {"clean": 200, "redacted": 1}
+    (clean,) = (tmp_path / "out" / "clean").iterdir()
+    kept = clean.read_bytes()
+    assert kept.decode(encoding) == shard.read_bytes().decode(encoding).replace(MAIL, "[EMAIL]")
+    assert kept == shard.read_bytes().decode(encoding).replace(MAIL, "[EMAIL]").encode(encoding)
+    assert cli("verify", tmp_path / "out")[0] == 0
+
+
+# Columns
+
+
+def test_own_column_names_are_given_with_text(tmp_path: Path, cli: Cli) -> None:
+    rows = [{"nr": n, "wo": "s.example", "inhalt": f"Beitrag {n} " + (UNLAWFUL if n == 3 else "")} for n in range(30)]
+    shard = write_shard(tmp_path / "in" / "a.jsonl", rows)
+    refused(
+        cli("run", shard, "-o", tmp_path / "out", *HERE),
+        "no column is called text, content, contents, body, raw_content; it has: nr, wo, inhalt",
+        "--text",
+    )
+    columns = ("--text", "inhalt", "--id", "nr", "--source", "wo")
+    code, said, _ = cli("run", shard, "-o", tmp_path / "out", *columns, *HERE)
+    assert code == 0, said
+    assert "columns: text=inhalt, id=nr, source=wo" in said
+    code, said, _ = cli("explain", tmp_path / "out", "3")
+    assert code == 0
+    assert "a.jsonl at " in said
+
+
+def test_a_missing_text_column_is_named_with_those_there_are(tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"inhalt": ["x"], "text": [5]}), path)
+    refused(
+        cli("run", path, "-o", tmp_path / "out", *HERE),
+        "text column 'text': it is int64, expected strings",
+        "inhalt: string",
+    )
+    refused(
+        cli("run", path, "-o", tmp_path / "out", "--text", "inhallt", *HERE),
+        "text column 'inhallt': there is none, expected strings",
+        "inhalt: string",
+    )
+    refused(cli("check", path, "-o", tmp_path / "out"), "text column 'text'")
+
+
+def test_the_recognised_columns_are_said(tmp_path: Path, shard: Path, cli: Cli) -> None:
+    code, said, _ = cli("run", shard, "-o", tmp_path / "out", *HERE)
+    assert code == 0
+    assert "columns: text=text, id=id, source=source (1 shards, a.jsonl among them)" in said
+
+
+def test_a_column_that_the_first_record_leaves_out_is_recognised_all_the_same(tmp_path: Path, screen: Screen) -> None:
+    rows: list[dict[str, Any]] = records("s.example", 30)
+    del rows[0]["source"]
+    rows[4]["url"] = f"https://host.example/{MAIL}"
+    screen(write_shard(tmp_path / "in" / "a.jsonl", rows), tmp_path / "out")
+    assert len(texts(tmp_path / "out")) == 29
+    (held,) = contents(tmp_path / "out")["a.jsonl"]["quarantine"]
+    assert json.loads(held)["id"] == "s.example-4"
+
+
+def test_messages_of_a_conversation_are_one_text(tmp_path: Path, cli: Cli) -> None:
+    talks = [
+        {
+            "uuid": f"c{n}",
+            "messages": [{"role": "user", "content": f"Question {n}"}, {"role": "bot", "content": "Answer"}],
+        }
+        for n in range(30)
+    ]
+    talks[3]["messages"][1]["content"] = f"Write to {MAIL}"
+    talks[4]["messages"] += [{"role": "user", "content": f"a {UNLAWFUL}"}]
+    talks[5]["messages"] += [{"role": "tool", "content": None}]
+    write_shard(tmp_path / "in" / "a.jsonl", talks)
+    pq.write_table(pa.Table.from_pylist(talks), tmp_path / "in" / "b.parquet")
+    run = tmp_path / "run.yaml"
+    columns = {"text": "messages[].content", "id": "uuid"}
+    given = {
+        "inputs": ["in"],
+        "output": "out",
+        "workers": 1,
+        "columns": columns,
+        "source_from": "path",
+        "policy": "minimal",
+    }
+    given["taggers"] = {"lexicon": {"lists": ["list"]}, "personal": {}}
+    Screen(tmp_path)
+    run.write_text(json.dumps(given))
+    code, said, errors = cli("run", run, "-q")
+    assert code == 0, errors
+    counts = manifest(tmp_path / "out")["counts"]
+    assert (counts["read"], counts["dead"]) == (60, 0)
+    assert counts["quarantined"] in (2, 60), "both are sources of their own, at one in thirty"
+    found = contents(tmp_path / "out")
+    for shard in ("a.jsonl", "b.parquet"):
+        kept = [each if isinstance(each, dict) else json.loads(each) for each in found[shard]["clean"]]
+        assert [each["uuid"] for each in kept] == [f"c{n}" for n in range(30) if n != 4]
+        assert kept[3]["messages"] == [
+            {"role": "user", "content": "Question 3"},
+            {"role": "bot", "content": "Write to [EMAIL]"},
+        ]
+        assert kept[4]["messages"] == talks[5]["messages"]
+
+
+def test_a_trial_does_not_mix_with_the_whole(tmp_path: Path, shard: Path, cli: Cli) -> None:
+    code, said, _ = cli("run", shard, "-o", tmp_path / "out", "--limit", "10", *HERE)
+    assert code == 0
+    assert "Projected for all records" in said
+    assert manifest(tmp_path / "out")["counts"]["read"] == 10
+    refused(cli("run", shard, "-o", tmp_path / "out", *HERE), "give the trial an output of its own")

@@ -1,0 +1,172 @@
+"""The example corpus end to end: what ``examples/expected.json`` says is what comes out."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import AS_OF, Cli, audit, contents, manifest, shard_of, unpacked
+
+from pipeline.config import from_options
+from pipeline.launch import launch, prepare
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT / "examples" / "corpus"
+EXPECTED: dict[str, Any] = json.loads((ROOT / "examples" / "expected.json").read_text("utf-8"))
+WRONG = {
+    "bad JSON": "bad_json",
+    "truncated object": "bad_json",
+    "bad UTF-8": "bad_encoding",
+    "text is a number": "wrong_type",
+    "no text": "no_text",
+}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example corpus, screened as without a run file."""
+    folder = tmp_path_factory.mktemp("example") / "out"
+    settings = from_options({"inputs": (str(CORPUS),), "output": str(folder), "workers": 1, "as_of": AS_OF})
+    launch(prepare(settings), to_publish=True)
+    return folder
+
+
+def test_sources_are_counted_and_judged_as_expected(out: Path) -> None:
+    found = {row["source"]: row for row in pq.read_table(out / "sources.parquet").to_pylist()}
+    assert found.keys() == EXPECTED["sources"].keys()
+    for name, facts in EXPECTED["sources"].items():
+        row = found[name]
+        assert (row["state"], row["read"], row["distinct"], row["unlawful"]) == (
+            facts["state"],
+            facts["records"],
+            facts["distinct"],
+            facts["unlawful"],
+        ), name
+
+
+def test_every_record_and_every_malformed_line_is_counted(out: Path) -> None:
+    counts, totals = manifest(out)["counts"], EXPECTED["totals"]
+    assert counts["read"] == totals["records"] + totals["malformed"]
+    assert counts["dead"] == totals["malformed"]
+    assert counts["read"] == sum(counts[door] for door in ("clean", "quarantined", "dropped", "dead"))
+
+
+def test_malformed_lines_are_dead_letters_where_they_stand(out: Path) -> None:
+    found = contents(out)
+    for shard, facts in EXPECTED["shards"].items():
+        data = unpacked(CORPUS / shard) if not shard.endswith(".parquet") else b""
+        letters = [(data[: each["position"]].count(b"\n") + 1, each["error"]) for each in found[shard].get("dead", [])]
+        assert letters == [(bad["line"], WRONG[bad["wrong"]]) for bad in facts["malformed"]], shard
+
+
+def test_records_of_a_source_that_is_not_clean_are_in_quarantine(out: Path) -> None:
+    for shard, places in contents(out).items():
+        for each in places.get("clean", []):
+            record = each if isinstance(each, dict) else json.loads(each)
+            name = record.get("source") or re.sub(r"^https?://([^/]+).*", r"\1", record["url"])
+            assert EXPECTED["sources"][name]["state"] == "clean", (shard, record)
+
+
+def test_the_blacklist_names_the_bad_and_the_held(out: Path) -> None:
+    blacklist = json.loads((out / "blacklist.json").read_text("utf-8"))
+    for state in ("blacklisted", "hold"):
+        wanted = sorted(name for name, facts in EXPECTED["sources"].items() if facts["state"] == state)
+        assert [entry["key"] for entry in blacklist[state]] == wanted
+    (flyers,) = [entry for entry in blacklist["blacklisted"] if entry["key"] == "flyers.example"]
+    assert (flyers["share"], flyers["n"], flyers["since"]) == ("6/100", 100, AS_OF)
+
+
+def test_explain_answers_for_every_door(out: Path, cli: Cli) -> None:
+    rows = audit(out)
+
+    def place(row: dict[str, Any]) -> str:
+        return f"{row['shard']}#{row['position']}"
+
+    kept = next(row for row in rows if row["action"] == "keep")
+    redacted = next(row for row in rows if row["action"] == "redact")
+    ruled = next(row for row in rows if row["door"] == "quarantine" and row["reasons"][0]["tagger"])
+    sourced = next(
+        row
+        for row in rows
+        if row["door"] == "quarantine" and len(row["reasons"]) == 1 and not row["reasons"][0]["tagger"]
+    )
+    dead = next(row for row in rows if row["door"] == "dead")
+    wanted = {
+        place(kept): "clean in release 1",
+        place(redacted): "clean (redact) in release 1",
+        place(ruled): f"rule {ruled['reasons'][0]['policy_rule']}: {ruled['reasons'][0]['category']}",
+        place(sourced): f"quarantine by {sourced['reasons'][0]['policy_rule']}",
+        place(dead): f"error: {dead['error']}",
+    }
+    for name, said in wanted.items():
+        code, told, errors = cli("explain", out, name)
+        assert (code, errors) == (0, "")
+        assert said in told, told
+        assert "policy cn-tc260-003@" in told
+    code, told, _ = cli("explain", out, ruled["id"], "--json")
+    assert code == 0
+    facts = json.loads(told)
+    assert (facts["shard"], facts["position"], facts["audit"]["door"]) == (
+        ruled["shard"],
+        ruled["position"],
+        "quarantine",
+    )
+    assert (out / facts["file"]).is_file()
+    code, _, errors = cli("explain", out, "no such id")
+    assert (code, "no record 'no such id'" in errors) == (1, True)
+
+
+def test_explain_finds_a_kept_record_by_its_id(out: Path, cli: Cli) -> None:
+    shard, record = next(
+        (shard, json.loads(places["clean"][5])) for shard, places in contents(out).items() if shard == "web-00.jsonl"
+    )
+    code, said, _ = cli("explain", out, record["id"])
+    assert code == 0
+    assert f"{shard} at " in said
+    assert re.search(rf"file: clean/{re.escape(shard)}-\d+-of-\d+", said)
+
+
+def test_the_release_verifies_and_lists_its_files(out: Path, cli: Cli) -> None:
+    code, said, _ = cli("verify", out)
+    assert code == 0
+    assert "3,773 records" in said
+    code, said, _ = cli("files", out, "clean")
+    listed = {Path(name) for name in said.split()}
+    assert {
+        shard_of(path.relative_to((out / "clean").resolve().parent / "clean").as_posix()) for path in listed
+    } == set(EXPECTED["shards"])
+    assert all(path.is_file() for path in listed)
+
+
+def test_the_report_is_one_page_and_holds_nobodys_text(out: Path, cli: Cli) -> None:
+    code, said, _ = cli("report", out)
+    assert code == 0
+    page = Path(said.strip()).read_text("utf-8")
+    assert page == (out / "report.html").read_text("utf-8")
+    assert "3,773" in page
+    assert "flyers.example" in page
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page), "something is fetched"
+    known = [row["text"] if "text" in row else row["content"] for row in all_records()]
+    assert len(known) == EXPECTED["totals"]["records"]
+    for text in known:
+        for start in range(0, max(1, len(text) - 24), 400):
+            piece = text[start : start + 24].strip()
+            assert len(piece) < 12 or piece not in page
+
+
+def all_records() -> list[dict[str, Any]]:
+    found = []
+    for shard in EXPECTED["shards"]:
+        if shard.endswith(".parquet"):
+            found += pq.read_table(CORPUS / shard).to_pylist()
+            continue
+        for line in unpacked(CORPUS / shard).splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row.get("text", row.get("content")), str):
+                found.append(row)
+    return found
