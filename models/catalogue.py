@@ -43,13 +43,11 @@ class Row:
     entries: int
     characters: int
     release: Released
+    taggers: Mapping[str, str]
 
     def is_valid(self, job: Job) -> bool:
-        """Tell whether nothing needs to be looked up in layers: every wanted tagger ran, and records counted the same way."""
-        has = {name: digest for layer in self.layers for name, digest in layer.taggers.items()}
-        return all(has.get(name) == digest for name, digest in job.wanted.items()) and (
-            self.counting == job.policy.counting_digest
-        )
+        """Tell whether nothing needs to be looked up in layers: the same taggers ran, and records counted the same way."""
+        return dict(self.taggers) == job.wanted and self.counting == job.policy.counting_digest
 
 
 class Catalogue:
@@ -132,6 +130,7 @@ def row_of(split: Split, tagged: Tagged, released: Released, job: Job) -> Row:
         tagged.entries,
         tagged.characters,
         released,
+        job.wanted,
     )
 
 
@@ -162,6 +161,7 @@ def _body(row: Row) -> str:
         "layers": [[layer.name, dict(layer.taggers)] for layer in row.layers],
         "known": [row.known.digest, [list(kind) for kind in row.known.kinds], list(row.known.sources)],
         "counting": row.counting,
+        "taggers": dict(row.taggers),
         "entries": row.entries,
         "characters": row.characters,
         "release": {
@@ -188,4 +188,5 @@ def _row(facts: Mapping[str, Any], tally: pa.Table) -> Row:
     doors = tally.select(["source", *DOORS])
     release = Released(released["digest"], files, released["counts"], doors, released["reasons"], released["errors"])
     layers = tuple(LayerRef(name, taggers) for name, taggers in facts["layers"])
-    return Row(split, facts["digest"], layers, known, facts["counting"], facts["entries"], facts["characters"], release)
+    counts = facts["entries"], facts["characters"]
+    return Row(split, facts["digest"], layers, known, facts["counting"], *counts, release, facts["taggers"])

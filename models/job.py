@@ -61,6 +61,11 @@ class Job:
         """Digest of every tagger by its name."""
         return {tagger.name: tagger.digest for tagger in self.taggers}
 
+    @cached_property
+    def screening(self) -> str:
+        """Digest of the taggers that decide under which names sources are shown; every layer is made under one."""
+        return digest_of({tagger.name: self.wanted[tagger.name] for tagger in self.taggers if tagger.identifiers})
+
     @property
     def sample(self) -> str:
         """How much of the corpus is read, in words; empty for all of it."""

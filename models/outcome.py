@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,7 @@ def _rows(
                 yield row_of(split, receipt, release, job), receipt.tally
             else:
                 assert row is not None
-                kept = Row(split, digest, row.layers, row.known, row.counting, row.entries, row.characters, release)
+                kept = replace(row, split=split, release=release)
                 yield kept, catalogue.tally_of(digest)
 
 

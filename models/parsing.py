@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,10 @@ def parse_line(
     record = parse_json(line, encoding)
     if not isinstance(record, dict):
         raise _NotARecord("wrong_type", f"{type(record).__name__} instead of an object")
+    if _may_repeat(line, columns) and _repeats(line.decode(encoding), columns):
+        raise _NotARecord(
+            "repeated_key", "a key of the text occurs twice in one object; readers differ on which counts"
+        )
     found = [piece for path in columns.text for piece in pieces(record, path)]
     if not found:
         raise _NotARecord("no_text", f"nothing at {', '.join(columns.text)}")
@@ -82,6 +87,37 @@ def parse_line(
             raise _NotARecord("wrong_type", f"{type(piece).__name__} instead of text")
     ids = (_one(record, path) for path in (columns.id, columns.source, columns.url))
     return "\n".join(found) if len(found) > 1 else found[0], *ids  # type: ignore[return-value]
+
+
+@functools.cache
+def _keys(columns: Columns) -> frozenset[str]:
+    return frozenset(name for path in columns.text for name, _ in steps(path))
+
+
+@functools.cache
+def _quoted(columns: Columns) -> tuple[bytes, ...]:
+    return tuple(f'"{name}"'.encode() for name in sorted(_keys(columns)))
+
+
+def _may_repeat(line: bytes, columns: Columns) -> bool:
+    """Tell whether a key of the text could stand in a line twice, in plain letters or as escapes."""
+    return b"\\u00" in line or b"\0" in line or any(line.count(key) > 1 for key in _quoted(columns))
+
+
+def _repeats(line: str, columns: Columns) -> bool:
+    keys = _keys(columns)
+    repeated = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        names = [name for name, _ in pairs if name in keys]
+        repeated = repeated or len(names) > len(set(names))
+
+    try:
+        json.loads(line, object_pairs_hook=look)
+    except (RecursionError, ValueError):
+        return True  # deeper than Python goes, or an integer longer than it reads: in doubt no record
+    return repeated
 
 
 def parse_json(line: bytes, encoding: str) -> Any:

@@ -84,12 +84,15 @@ def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Colu
             with contextlib.suppress(Unreadable), open_parquet(file) as parquet:
                 columns = reading.columns or recognise(parquet.schema_arrow.names, location)
                 _check_columns(parquet.schema_arrow, columns, location)
+                _check_origin(columns, reading, location)
                 return columns
             return reading.columns or Columns()
         cutter = _Cutter(open_container(file, container_of(head)), reading, 1, False)
         with contextlib.suppress(DamagedError):
             cutter.start(cutter.stream.read(_CHUNK))
-        return reading.columns or cutter.columns(location)
+        columns = reading.columns or cutter.columns(location)
+        _check_origin(columns, reading, location)
+        return columns
 
 
 def _hash(file: BinaryIO) -> tuple[str, int]:

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from models.digest import digest_of
 from models.errors import UsageError
-from models.findings import ERROR, Finding
+from models.findings import ERROR, UNSCANNED, Finding
 from models.strict import Density, Share, Strict, load_yaml, parse
 from models.taxonomy import Glob, load_shipped, load_taxonomy, matches
 
@@ -196,7 +196,7 @@ class Decider:
                 # Written so that a score that is no number counts: in doubt the stricter way.
                 if not finding.score < least:
                     matched.setdefault(place, []).append(finding)
-        if not matched and not source_state:
+        if not matched and not source_state and not any(each.category == UNSCANNED for each in findings):
             return Verdict("keep", ())
         reasons = []
         if source_state:
@@ -210,6 +210,9 @@ class Decider:
                 # A claim about the whole record has no span to take out; released as "redacted" it would be untouched.
                 whole = "quarantine" if rule.action == "redact" else rule.action
                 reasons += [Reason(rule.id, rule.action if f.start < f.end else whole, f) for f in found]
+        if not any(reason.finding and reason.finding.category == UNSCANNED for reason in reasons):
+            # What nobody scanned is not clean because a policy forgot to say so.
+            reasons += [Reason(UNSCANNED, "quarantine", f) for f in findings if f.category == UNSCANNED]
         reasons.sort(key=lambda reason: -ACTIONS.index(reason.action))
         return Verdict(reasons[0].action if reasons else "keep", tuple(reasons))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,11 @@ def _write(
     if not len(entries):
         return
     shard, level = release.split.shard, release.job.output.gzip_level
-    writer = release.parts.writer(place, lambda path: LineWriter(path, shard.container, level, shard.encoding))
+    is_marked = release.job.reading.encoding == "utf-16"
+    make = partial(
+        LineWriter, container=shard.container, gzip_level=level, encoding=shard.encoding, is_marked=is_marked
+    )
+    writer = release.parts.writer(place, make)
     writer.write(list(_runs(lines, entries, replaced)), len(entries))
 
 

@@ -24,6 +24,7 @@ from models.writers import RowWriter
 
 _GROUP_CHARACTERS = 16 << 20
 _GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 64 << 20
 
 
 class UnreadableGroup(Exception):  # noqa: N818 - it is a state of the data
@@ -69,7 +70,9 @@ def _entries(release: ReleasePass, group: Group, unreadable: dict[int, str]) -> 
             dead = Dead("", "", None, group.checksum)
             yield Rows(row, positions[row - first : row - first + 1], group.index, None, dead)
     else:
-        size = max(1, min(_GROUP_ROWS, group.count * _GROUP_CHARACTERS // max(1, characters)))
+        by_text = group.count * _GROUP_CHARACTERS // max(1, characters)
+        by_bytes = group.count * _GROUP_BYTES // max(1, group.facts.total_byte_size)
+        size = max(1, min(_GROUP_ROWS, by_text, by_bytes))
         try:
             yield from group.read(first, release.split, release.job.reading, None, size)
         except Unreadable as error:
@@ -125,13 +128,18 @@ def _redact(
     """Return the batch with redacted texts; records that cannot be redacted well are dead from now on."""
     wanted = set(release.redacting(rows.row, len(rows.positions)))
     at = {rows.row + named[place]: index for index, place in enumerate(documents.rows.tolist())}
-    chosen = [row for row in at if row in wanted]
+    paths = release.split.shard.columns.text
+    chosen = []
+    for row in at:
+        if row in wanted and _is_replaceable(batch, paths, row - rows.row):
+            chosen.append(row)
+        elif row in wanted:
+            release.bury(row, "redaction_failed", "a value beside the text cannot be written again")
     if not chosen:
         return batch
     places = [at[row] for row in chosen]
     parts = (array.take(pa.array(places)) for array in (documents.id, documents.text, documents.source, documents.url))
     redacted = Documents(np.array(chosen, np.int64), *parts)
-    paths = release.split.shard.columns.text
     spans = [release.redactions(row, text) for row, text in zip(chosen, redacted.text.to_pylist(), strict=True)]
     columns = {name: batch[name] for name in batch.schema.names}
     texts: list[list[str]] = [[] for _ in chosen]
@@ -148,6 +156,19 @@ def _redact(
         columns[top] = _replace(columns[top], path, values)
     release.check_redacted(redacted, ["\n".join(parts) for parts in texts])
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+
+
+def _is_replaceable(batch: pa.RecordBatch, paths: Sequence[str], entry: int) -> bool:
+    """Tell whether the columns of the text can be taken to Python and back: a time in nanoseconds, for one, cannot."""
+    for top in {steps(path)[0][0] for path in paths}:
+        column = batch[top]
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        try:
+            if not pa.array([column[entry].as_py()], kind).equals(column.slice(entry, 1).cast(kind)):
+                return False
+        except (ValueError, TypeError, OverflowError, KeyError, pa.ArrowException):
+            return False
+    return True
 
 
 def _pieces(batch: pa.RecordBatch, path: str, entry: int) -> list[str]:

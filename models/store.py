@@ -173,6 +173,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def sync_tree(top: Path) -> None:
+    """Make everything below a folder survive a crash, names and contents."""
+    for folder, _, names in os.walk(top, topdown=False):
+        for name in names:
+            with (Path(folder) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(folder))
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder survive a crash."""
     handle = os.open(folder, os.O_RDONLY)

@@ -13,15 +13,23 @@ from models.documents import Documents
 from models.files import Opener
 from models.findings import ERROR, Findings
 from models.job import Job
-from models.layer import Known, Layer, LayerBuilder, Merged, id_hash, known_of, layer_name, merge
+from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
 from models.parsing import Parsed, parse_lines, parse_rows
 from models.policy import Decider
 from models.records import ShardStream, open_stream, read_lines, read_rows
+from models.redaction import pseudonym
 from models.shard import Split
 from models.store import Store, scratch_file
 from models.taggers import Tagger
 from models.tagging import ensure_loaded, tag, tag_identifiers
 from models.tally import tally
+from models.verdicts import key_from
+
+SCREENING = "(screening)"
+"""In a layer's taggers: the digest of those that decided under which names its sources are shown, see :class:`Job`."""
+
+PRIVATE_SOURCE = "(personal)"
+"""Shown in place of a source key that holds personal data."""
 
 Beat = Callable[[str, int], None]
 """Told where a pass stands, and how many bytes of text it went through since the last time."""
@@ -84,19 +92,21 @@ def tag_split(
         stream: the open shard, where its splits share one reading.
     """
     digest = split.digest(job.reading)
+    layers = [layer for layer in layers if layer.taggers.get(SCREENING) == job.screening]
     had = {name: value for layer in layers for name, value in layer.taggers.items()}
     missing = tuple(tagger for tagger in job.taggers if had.get(tagger.name) != job.wanted[tagger.name])
     fresh: tuple[str, ...] = ()
     used = [layer for layer in layers if any(job.wanted.get(n) == d for n, d in layer.taggers.items())]
     if missing or not layers:
         wanted = {tagger.name: job.wanted[tagger.name] for tagger in missing}
+        wanted[SCREENING] = job.screening
         ref = LayerRef(layer_name(digest, wanted), wanted)
         if not store.exists(ref.name):
             layer = _tag(split, digest, missing, job, opener, beat, stream)
             with scratch_file(folder) as path:
                 layer.write(path)
                 store.create_once(ref.name, path)
-            fresh = tuple(wanted)
+            fresh = tuple(tagger.name for tagger in missing)
         used.append(ref)
     return _receipt(digest, tuple(used), split, job, store, fresh)
 
@@ -153,8 +163,9 @@ def _tag(
         found = tag(documents, taggers)
         if any(tagger.identifiers for tagger in job.taggers):
             found = Findings.concat([found, tag_identifiers(documents, taggers, split.shard.path)])
-        builder.add(parsed, found, _mask(documents, job.taggers, masked))
-    return builder.build(digest, split.cut.checksum, {tagger.name: job.wanted[tagger.name] for tagger in taggers})
+        builder.add(parsed, found, _mask(documents, job, masked))
+    ran = {tagger.name: job.wanted[tagger.name] for tagger in taggers}
+    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening})
 
 
 def _parsed(split: Split, job: Job, opener: Opener, stream: ShardStream | None) -> Iterator[Parsed]:
@@ -173,20 +184,23 @@ def _parsed(split: Split, job: Job, opener: Opener, stream: ShardStream | None) 
                 yield parse_lines(lines, split, job.reading)
 
 
-def _mask(documents: Documents, taggers: Sequence[Tagger], masked: dict[str, str]) -> pa.Array:
-    """Return the sources under names that may be shown: one that holds personal data is known by a hash of it.
+def _mask(documents: Documents, job: Job, masked: dict[str, str]) -> pa.Array:
+    """Return the sources under names that may be shown: one that holds personal data has none of its own.
+
+    With a key it is told apart by a keyed hash; without one, all such sources are one: a plain hash of a number is soon guessed.
 
     All taggers of the job are asked, not only those that run in this pass: every layer of a split names sources alike.
     """
-    screening = [tagger for tagger in taggers if tagger.identifiers]
+    screening = [tagger for tagger in job.taggers if tagger.identifiers]
+    key = key_from(job.key_env)
     encoded = documents.source.dictionary_encode()
     new = [name for name in encoded.dictionary.to_pylist() if name not in masked]
     bad = set(tag(Documents.of(new), screening).table["row"].to_pylist()) if new and screening else set()
     for row, name in enumerate(new):
-        masked[name] = _private_source(name) if row in bad else name
+        masked[name] = _private_source(name, key) if row in bad else name
     names = pa.array([masked[name] for name in encoded.dictionary.to_pylist()], pa.string())
     return names.take(encoded.indices)
 
 
-def _private_source(name: str) -> str:
-    return f"(personal {id_hash(name).hex()})"
+def _private_source(name: str, key: bytes | None) -> str:
+    return PRIVATE_SOURCE if key is None else f"{PRIVATE_SOURCE[:-1]} {pseudonym(key, 'source', name)})"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from hyperscan import HyperscanError
 
 from models.documents import Documents
 from models.errors import ToolError, WinnowError
@@ -16,7 +17,7 @@ IDENTIFIERS = ("id", "url", "source")
 """Views of findings that are not on the text; such a finding cannot be cut out of the record."""
 
 # These say nothing about the record: the machine, a file or the program is at fault, and a retry may succeed.
-NOT_THE_RECORD = (OSError, MemoryError, ImportError, WinnowError, SystemError, NameError)
+NOT_THE_RECORD = (OSError, MemoryError, ImportError, WinnowError, SystemError, NameError, HyperscanError)
 
 MOST_FINDINGS = 10_000
 """Findings of one tagger that are kept of one record; a record with more is also ``unscanned``."""

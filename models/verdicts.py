@@ -152,12 +152,17 @@ def redactions(text: str, outcome: Outcome, decider: Decider, key: bytes | None)
 def still_found(
     documents: Documents, redacted: Sequence[str], taggers: Sequence[Tagger], decider: Decider
 ) -> list[bool]:
-    """Tell for each redacted text whether the policy would still do anything to it."""
+    """Tell for each redacted text whether the policy would still do anything to it, or a tagger fails on it."""
     again = Documents(
         documents.rows, documents.id, pa.array(list(redacted), pa.string()), documents.source, documents.url
     )
-    found: dict[int, list[Finding]] = dict(by_row(tag(again, taggers).table))
-    return [decider.decide(len(text), found.get(row, ())).action != "keep" for row, text in enumerate(redacted)]
+    table = tag(again, taggers).table
+    broken = set(table.filter(pc.equal(table["category"], ERROR))["row"].to_pylist())
+    found: dict[int, list[Finding]] = dict(by_row(table))
+    return [
+        row in broken or decider.decide(len(text), found.get(row, ())).action != "keep"
+        for row, text in enumerate(redacted)
+    ]
 
 
 def key_from(name: str | None) -> bytes | None:

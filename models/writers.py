@@ -46,12 +46,13 @@ class LineWriter:
     """Writes lines in a container, in steps of fixed size, so that the bytes do not depend on how the lines came."""
 
     def __init__(
-        self, path: Path, container: Container, gzip_level: int, encoding: str = "utf-8", is_marked: bool = False
+        self, path: Path, container: Container, gzip_level: int, encoding: str = "utf-8", is_marked: bool = True
     ) -> None:
         self.path = path
         self.records = 0
         self._container, self._encoding = container, encoding
-        mark = "\ufeff".encode(encoding) if is_marked else b""
+        # What was read as utf-16, its byte order unsaid, needs a byte order mark; utf-16-le and -be have none.
+        mark = "\ufeff".encode(encoding) if is_marked and encoding.startswith("utf-16") else b""
         self._file = path.open("wb")
         self._compressor = _compressor(container, gzip_level)
         self._waiting = bytearray(mark)

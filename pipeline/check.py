@@ -31,7 +31,7 @@ def check(settings: Settings) -> Iterator[str]:
     patterns = [absolute(pattern, settings.folder) for pattern in settings.file.inputs]
     shards = []
     for pattern in patterns:
-        found = list_shards(pattern, root)
+        found = list_shards(pattern, root, (job.root, job.restricted))
         if not found and not job.allow_empty:
             raise UsageError(f"{settings.name}: {pattern} matches nothing; check the path, or say allow_empty")
         shards += found

@@ -162,6 +162,11 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
         raise UsageError(f"{settings.name}: source_from: column needs columns.source")
     reading = Reading(mapped, file.source_from, _encoding(file.encoding), file.max_record_bytes, sample_ppm, limit)
     key = key_from(file.key_env)
+    for name, value in (("output", file.output), ("restricted", file.restricted or "")):
+        if "://" in value:
+            raise UsageError(
+                f"{settings.name}: {name}: {value} is not on this machine; only local folders can be written yet"
+            )
     root = absolute(file.output, folder)
     policy = load_policy(_policy_path(file.policy, folder))
     _check_key(policy, key)

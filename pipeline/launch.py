@@ -15,6 +15,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from models.errors import StoreConflictError, UsageError, WinnowError
+from models.job import Job
 from models.outcome import Outcome
 from models.store import LocalStore
 from pipeline.build import STAGES, Run, build
@@ -57,12 +58,7 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         LocalStore(Path(job.restricted), 0o700).prepare()
         LocalStore(Path(job.restricted) / "store", 0o700).prepare()
     corpus = Corpus(root)
-    held = corpus.manifest()["job"]["sample"] if corpus.number else job.sample
-    if held != job.sample:
-        raise UsageError(
-            f"{root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
-            "give the trial an output of its own"
-        )
+    _check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
     return Run(
@@ -76,6 +72,28 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         workers=workers,
         stall_timeout=file.stall_timeout,
     )
+
+
+def _check_same(corpus: Corpus, job: Job) -> None:
+    """Compare a run with the corpus that it adds to.
+
+    Raises:
+        UsageError: if one is a trial and the other not, or quarantine lies elsewhere.
+    """
+    if not corpus.number:
+        return
+    manifest = corpus.manifest()
+    held = manifest["job"]["sample"]
+    if held != job.sample:
+        raise UsageError(
+            f"{corpus.root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
+            "give the trial an output of its own"
+        )
+    if manifest["restricted"] != job.restricted:
+        raise UsageError(
+            f"{corpus.root} keeps quarantine and dead letters in {manifest['restricted']}, this run would keep them in "
+            f"{job.restricted}; leave restricted as it is, or start a new output"
+        )
 
 
 def _absolute(patterns: tuple[str, ...], folder: Path) -> list[str]:
@@ -105,6 +123,7 @@ def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable
             if race == _RACES - 1:
                 raise
             say(f"{error}; planning again from there")
+            _check_same(corpus, run.job)
             run = replace(run, base=corpus.base(), name=f"{run.name}-again")
             continue
         return Result(stages, outcome, published, time.monotonic() - clock)

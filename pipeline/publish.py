@@ -20,6 +20,7 @@ from models.digest import digest_of, digest_of_file
 from models.errors import UsageError
 from models.outcome import Outcome
 from models.parts import PLACES, RESTRICTED
+from models.store import sync_tree
 from pipeline.corpus import Corpus
 from pipeline.report import render_report
 
@@ -62,6 +63,7 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "counts": dict(outcome.counts),
         "work": dict(outcome.work),
+        "restricted": outcome.restricted,
         "shards": len(catalogue.paths),
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
@@ -144,6 +146,8 @@ def _stage(
         path = staged / name
         files.append({"path": name, "size": path.stat().st_size, "sha256": digest_of_file(path)})
     write_json(staged / "manifest.json", manifest | {"files": files})
+    sync_tree(staged)
+    sync_tree(private)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,7 @@
 """Verify: every count and state of a release derived again from its files."""
 
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -80,8 +81,10 @@ def _count(path: Path, row: Row) -> int:
             size += len(piece)
     with path.open("rb") as file:
         stream = open_container(file, shard.container)
-        skip = 2 if shard.encoding.startswith("utf-16") else 0
-        stream.read(skip)
+        skip = 2 if shard.encoding.startswith("utf-16") and stream.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else 0
+        if not skip:
+            file.seek(0)
+            stream = open_container(file, shard.container)
         return sum(
             len(part.starts)
             for part in blocks(stream, skip, size - skip, shard.encoding, 1 << 40)

@@ -44,7 +44,7 @@ def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iter
     Raises:
         UsageError: if there are none, unless the job allows it.
     """
-    matched = {pattern: list_shards(pattern, root) for pattern in patterns}
+    matched = {pattern: list_shards(pattern, root, (job.root, job.restricted)) for pattern in patterns}
     if (void := [pattern for pattern, found in matched.items() if not found]) and not job.allow_empty:
         raise UsageError(f"nothing matches {', '.join(void)}; check the paths, or say allow_empty")
     paths = sorted({path for found in matched.values() for path in found})

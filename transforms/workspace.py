@@ -94,16 +94,22 @@ def note(job: Job, run: str, stage: str, facts: Mapping[str, Any]) -> None:
         space.store.create_once(f"runs/{run}/{stage}.json", path)
 
 
-def list_shards(pattern: str, root: str) -> list[str]:
+def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[str]:
     """Return the paths, relative to the root, of the shards that a glob, a folder or a file names.
 
     Hidden files and those whose names start with an underscore, as other tools mark theirs, are left out of folders and globs.
+
+    Args:
+        outputs: folders that are written; what lies in them is no input, even where a pattern reaches it.
 
     Raises:
         UsageError: if one lies outside the root.
     """
     found = []
+    written = [os.path.realpath(folder) + "/" for folder in outputs]
     for path in _matches(pattern):
+        if "://" not in path and os.path.realpath(path).startswith(tuple(written)):
+            continue
         if not path.startswith(root.rstrip("/") + "/"):
             raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
         found.append(path[len(root.rstrip("/")) + 1 :])

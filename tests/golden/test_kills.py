@@ -1,8 +1,9 @@
 """Runs that are killed and started again end in the bytes of a run that nothing disturbed.
 
 The stage under way is told from outside, by what lies in the store. Tag and release are killed once so many layers or receipts
-are there; judge and publish last milliseconds, so the run is stopped and continued in small steps (SIGSTOP, SIGCONT) until it
-stands in them. Where a kill fell is looked up after death, when nothing moves any more; one that came too late is repeated.
+are there, publish once so many files are staged; judge and publish last milliseconds, so the run is stopped and continued in
+small steps (SIGSTOP, SIGCONT) until it stands in them. Where a kill fell is looked up after death, when nothing moves any more;
+one that came too late is repeated.
 
 Seeds come from ``WINNOW_KILL_SEED`` (20260101 by default) and stand in the table that is printed.
 """
@@ -32,6 +33,7 @@ STAGES = ("plan", "tag", "judge", "release", "publish", "done")
 KILLS = [(stage, SEED + 10 * number + each) for number, stage in enumerate(STAGES[1:5]) for each in range(5)]
 ATTEMPTS = 8
 STEP = 0.002
+FINE_STEP = 0.0004
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Seen:
     layers: int
     receipts: int
     where: str
+    staged: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,14 @@ class Night:
         run: the run file.
         expected: output of the same run, undisturbed.
         contents: what is in it.
-        steps: how many steps its judge and publish take.
+        steps: how many steps its judge takes.
     """
 
     before: Path | None
     run: Path
     expected: Path
     contents: dict[str, str]
-    steps: dict[str, int]
+    steps: int
 
 
 def count(folder: Path) -> int:
@@ -95,7 +98,7 @@ def look(output: Path, known: set[str], total: int, number: int) -> Seen:
         staged = sum(len(files) for name in scratch for _, _, files in os.walk(store / "tmp" / name))
         is_placed = (output / "releases" / str(number + 1)).exists()
         where = "release in its place, pointer not moved" if is_placed else f"{staged} files staged"
-        return Seen("publish", layers, receipts, where)
+        return Seen("publish", layers, receipts, where, 1 << 30 if is_placed else staged)
     if "judge.json" in notes:
         return Seen("release", layers, receipts, f"{receipts} receipts, {len(scratch)} scratch files")
     if "plan.json" in notes and layers >= total:
@@ -111,21 +114,20 @@ def signal_group(process: "subprocess.Popen[str]", number: int) -> None:
 
 
 class Stepper:
-    """Lets a run go on in small steps, and counts those that begin in a stage."""
+    """Lets a run go on in small steps, and counts those that begin in judge."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self.steps = {"judge": 0, "publish": 0}
+        self.steps = 0
 
     def hold(self) -> None:
         signal_group(self._process, signal.SIGSTOP)
-        time.sleep(STEP / 4)
+        time.sleep(FINE_STEP)
 
     def go(self, stage: str) -> None:
-        if stage in self.steps:
-            self.steps[stage] += 1
+        self.steps += stage == "judge"
         signal_group(self._process, signal.SIGCONT)
-        time.sleep(STEP)
+        time.sleep(FINE_STEP if stage == "publish" else STEP)
 
 
 def copy(before: Path | None, output: Path) -> None:
@@ -147,8 +149,8 @@ def kill_in(
     """Start the night and kill it in a stage, at a place that the dice choose; return where it died, and its steps there.
 
     Args:
-        steps: how many there are to choose from in judge and publish.
-        haste: from 1 down to 0: how much of tag and release to leave the dice.
+        steps: how many there are to choose from in judge.
+        haste: from 1 down to 0: how much of the other stages to leave the dice.
     """
     copy(night.before, output)
     known, number = runs(output), 0 if night.before is None else 1
@@ -156,6 +158,8 @@ def kill_in(
     goal = {
         "tag": first_layer + 1 + int((last_layer - first_layer - 1) * haste * dice.random()),
         "release": first_receipt + int((last_receipt - first_receipt + 1) * haste * dice.random()),
+        # Beyond all files: the release in its place, before the pointer moves.
+        "publish": int(1.3 * haste * dice.random() * sum(1 for _ in (night.expected / "current").resolve().rglob("*"))),
     }
     last_step = int(steps * dice.random())
     wait = dice.random() * 0.03 * haste
@@ -166,14 +170,16 @@ def kill_in(
         seen = look(output, known, last_layer, number)
         if STAGES.index(seen.stage) > STAGES.index(stage):
             break
-        if stage in goal:
+        if stage in ("tag", "release"):
             if seen.stage == stage and (seen.layers if stage == "tag" else seen.receipts) >= goal[stage]:
                 time.sleep(wait)
                 break
         elif seen.layers >= last_layer - 2 and (stage == "judge" or seen.receipts >= last_receipt - 2):
             stepper.hold()
             seen = look(output, known, last_layer, number)
-            if seen.stage == stage and stepper.steps[stage] >= last_step:
+            if seen.stage == stage and (
+                seen.staged >= goal[stage] if stage == "publish" else stepper.steps >= last_step
+            ):
                 break
             stepper.go(seen.stage)
             continue
@@ -181,11 +187,11 @@ def kill_in(
     signal_group(process, signal.SIGKILL)
     process.communicate()
     assert not nights.all_gone(mark), "processes outlived the kill of their group"
-    return look(output, known, last_layer, number), stepper.steps.get(stage, 0)
+    return look(output, known, last_layer, number), stepper.steps
 
 
-def rehearse(night: Night, output: Path) -> dict[str, int]:
-    """Run the night in steps to its end, and return how many its judge and publish took."""
+def rehearse(night: Night, output: Path) -> int:
+    """Run the night in steps to its end, and return how many its judge took."""
     copy(night.before, output)
     known, number = runs(output), 0 if night.before is None else 1
     *_, last_layer, last_receipt = totals(night)
@@ -211,7 +217,7 @@ def make_night(folder: Path, before: Path | None, run: Path, name: str) -> Night
     copy(before, expected)
     nights.finish(["run", str(run), "-o", str(expected), *nights.AS_OF])
     nights.finish(["verify", str(expected)])
-    night = Night(before, run, expected, nights.contents(expected), {})
+    night = Night(before, run, expected, nights.contents(expected), 0)
     return Night(before, run, expected, night.contents, rehearse(night, folder / "rehearsal"))
 
 
@@ -271,12 +277,12 @@ def test_a_killed_run_resumes_to_the_undisturbed_bytes(
     stage: str, seed: int, all_nights: tuple[Night, Night], tmp_path: Path, table: Callable[[str], None]
 ) -> None:
     night, output, dice = all_nights[seed % 2], tmp_path / "out", random.Random(seed)
-    steps = night.steps.get(stage, 0)
+    steps = night.steps
     for attempt in range(1, ATTEMPTS + 1):
         died, made = kill_in(stage, dice, night, output, steps, haste=1 - (attempt - 1) / ATTEMPTS)
         if died.stage == stage:
             break
-        steps = min(steps, made) * 3 // 4  # it came too late: the stage took so many steps this time
+        steps = min(steps, made) * 3 // 4  # it came too late: judge took so many steps this time
     else:
         pytest.fail(f"no kill fell into {stage} in {ATTEMPTS} attempts (seed {seed}); the last fell into {died}")
     table(f"{stage:8} {seed}  {'second' if night.before else 'first':6}  {attempt:5}  {died.where}")

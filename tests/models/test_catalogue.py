@@ -59,7 +59,17 @@ def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
     )
     known = Known(draw(HEX), tuple(draw(st.lists(st.tuples(NAMES, NAMES), max_size=2))), tuple(sources))
     layers = draw(st.lists(st.builds(LayerRef, NAMES, st.dictionaries(NAMES, HEX, max_size=2)), max_size=2))
-    row = Row(split, f"{number}{draw(HEX)}", tuple(layers), known, draw(HEX), draw(SMALL), draw(SMALL), released)
+    row = Row(
+        split,
+        f"{number}{draw(HEX)}",
+        tuple(layers),
+        known,
+        draw(HEX),
+        draw(SMALL),
+        draw(SMALL),
+        released,
+        {"a": draw(HEX)},
+    )
     return row, pa.Table.from_pylist(tally, SCHEMA)
 
 

@@ -235,8 +235,20 @@ def test_several_text_columns_are_joined_in_their_order() -> None:
     assert errors(parse(line, columns=Columns(("a", "m")))) == {0: "wrong_type"}
 
 
-def test_the_last_of_equal_keys_counts() -> None:
-    assert texts(parse(b'{"text":"first","text":"last"}')) == ["last"]
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"text":"first","text":"last"}',
+        b'{"te\\u0078t":"first","text":"last"}',
+        b'{"m":{"text":1,"text":2},"text":"a"}',
+    ],
+)
+def test_a_line_in_which_readers_could_take_another_text_is_dead(line: bytes) -> None:
+    assert errors(parse(line)) == {0: "repeated_key"}
+
+
+def test_a_key_of_the_text_may_stand_in_several_objects_and_in_the_text() -> None:
+    assert texts(parse(b'{"text":"say \\"text\\"","m":{"text":"b"},"n":["text"]}')) == ['say "text"']
 
 
 @pytest.mark.parametrize("record", [{"a": [1, None, "x"]}, {"a": None}, {}, [], None, "a", {"a": {"b": 1}}])
