@@ -255,7 +255,7 @@ def _identifiers(bench: Bench, _: None) -> None:
     masked: dict[str, str] = {}
     for part in bench.parsed:
         tag_identifiers(part.documents, bench.job.taggers, bench.shard.path)
-        _mask(part.documents, bench.job.taggers, masked)
+        _mask(part.documents, bench.job, masked)
 
 
 def _findings(taggers: tuple[Tagger, ...], documents: Documents) -> Findings:

@@ -67,26 +67,29 @@ def blocks(stream: Reader, position: int, length: int, encoding: str, max_bytes:
     Raises:
         EOFError: if the stream ends early: the shard is not what was planned.
     """
-    carry = b""
-    left = length
-    while left or carry:
-        piece = _read(stream, min(BLOCK, left))
-        left -= len(piece)
-        data = carry + piece
-        ends = line_ends(data, encoding)
-        if not left:
-            ends = np.append(ends, len(data)) if not len(ends) or ends[-1] < len(data) else ends
+    carry: list[bytes] = []  # pieces of a line that has not ended yet
+    carried, rest, left = 0, b"", length
+    while left or carry or rest:
+        piece = rest or _read(stream, min(BLOCK, left))
+        left -= 0 if rest else len(piece)
+        rest = b""
+        ends = line_ends(piece, encoding) + carried
+        reached = carried + len(piece)
+        if not left and (not len(ends) or ends[-1] < reached):
+            ends = np.append(ends, reached)
         if len(ends):
+            data = b"".join([*carry, piece])
             whole = int(ends[-1])
             yield from _lines(data[:whole], ends, position, encoding, max_bytes)
-            position, carry = position + whole, data[whole:]
-        elif len(data) > max_bytes + _LINE_END:
-            overlong, carry, left = _skip_line(stream, data, left, position, encoding)
+            position, carry = position + whole, [data[whole:]] if whole < reached else []
+        elif reached > max_bytes + _LINE_END:
+            overlong, rest, left = _skip_line(stream, b"".join([*carry, piece]), left, position, encoding)
             yield overlong
-            position += overlong.length
+            position, carry = position + overlong.length, []
         else:
-            carry = data
-        if not left and not carry:
+            carry.append(piece)
+        carried = sum(map(len, carry))
+        if not left and not carry and not rest:
             return
 
 
