@@ -29,6 +29,7 @@ setup(
         "pyarrow>=20,<26",
         "pydantic>=2.11,<3",
         "PyYAML>=6,<7",
+        "regex>=2024.11,<2028",
         "rich>=13,<16",
         "tldextract>=5.1,<6",
         "typer>=0.15,<1",

@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--format", choices=[*FORMATS], action="append", help="of the whole jobs; default is all")
     parser.add_argument("--output", type=Path, help="write the figures there as JSON")
     parser.add_argument("--run", choices=["beam", "loop", "imports"], help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         run_once(options.run, options.folder, options.workers)
@@ -117,9 +118,9 @@ def show(title: str, figures: list[Figure]) -> dict[str, Any]:
 
 def say_aims(corpora: dict[str, Path], figures: dict[str, Figure]) -> None:
     for form in corpora:
-        middle = statistics.median(figures[f"{form}: Beam, 1 worker"].rounds)
+        middle = statistics.median(figures[f"{form}: Beam, in place"].rounds)
         print(f"{form}: {1000 / middle:.1f} MB/s and core; aim {AIM:g}")
-        pairs = zip(figures[f"{form}: Beam, 1 worker"].rounds, figures[f"{form}: bare loop"].rounds, strict=True)
+        pairs = zip(figures[f"{form}: Beam, in place"].rounds, figures[f"{form}: bare loop"].rounds, strict=True)
         ratios = [beam / loop for beam, loop in pairs]
         print(
             f"{form}: Beam to bare loop {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
@@ -338,14 +339,14 @@ def measure_jobs(corpora: dict[str, Path], rounds: int) -> list[Figure]:
     # Orphans come to this process, so that no worker's time is lost.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     cores = os.cpu_count() or 1
-    kinds = {"bare loop": ("loop", 1), "Beam, 1 worker": ("beam", 1), f"Beam, {cores} workers": ("beam", cores)}
+    kinds = {"bare loop": ("loop", 0), "Beam, in place": ("beam", 0), f"Beam, {cores} workers": ("beam", cores)}
     sizes = {form: json.loads((corpora[form] / "facts.json").read_text())["total"] / 1e6 for form in corpora}
     figures = {f"{form}: {kind}": Figure(f"{form}: {kind}", []) for form in corpora for kind in kinds}
     # The functions of transforms import Beam, so that the bare loop pays for that too; here it is by itself.
     imports = Figure("of which imports", [])
     for number in range(rounds):
         any_form = next(iter(corpora))
-        imports.rounds.append(1000 * _spent("imports", corpora[any_form], 1) / sizes[any_form])
+        imports.rounds.append(1000 * _spent("imports", corpora[any_form], 0) / sizes[any_form])
         for form in corpora:
             for kind, (how, workers) in _turned(list(kinds.items()), number):
                 used = _spent(how, corpora[form], workers)
@@ -379,10 +380,10 @@ def run_once(how: str, corpus: Path, workers: int) -> None:
     if how == "imports":
         return
     with tempfile.TemporaryDirectory(prefix="winnow-bench-", dir=corpus.parent) as output:
-        settings = from_options({"inputs": (str(corpus),), "output": output, "as_of": "2026-01-01", "workers": workers})
+        settings = from_options({"inputs": (str(corpus),), "output": output, "as_of": "2026-01-01"})
         run = prepare(settings)
         if how == "beam":
-            launch(run, to_publish=False)
+            launch(replace(run, workers=workers), to_publish=False)
         else:
             bare_loop(run)
 

@@ -41,6 +41,7 @@ class Row:
     known: Known
     counting: str
     entries: int
+    lost: int
     characters: int
     release: Released
     taggers: Mapping[str, str]
@@ -128,6 +129,7 @@ def row_of(split: Split, tagged: Tagged, released: Released, job: Job) -> Row:
         tagged.known,
         job.policy.counting_digest,
         tagged.entries,
+        tagged.lost,
         tagged.characters,
         released,
         job.wanted,
@@ -163,6 +165,7 @@ def _body(row: Row) -> str:
         "counting": row.counting,
         "taggers": dict(row.taggers),
         "entries": row.entries,
+        "lost": row.lost,
         "characters": row.characters,
         "release": {
             "digest": released.digest,
@@ -188,5 +191,5 @@ def _row(facts: Mapping[str, Any], tally: pa.Table) -> Row:
     doors = tally.select(["source", *DOORS])
     release = Released(released["digest"], files, released["counts"], doors, released["reasons"], released["errors"])
     layers = tuple(LayerRef(name, taggers) for name, taggers in facts["layers"])
-    counts = facts["entries"], facts["characters"]
+    counts = facts["entries"], facts["lost"], facts["characters"]
     return Row(split, facts["digest"], layers, known, facts["counting"], *counts, release, facts["taggers"])

@@ -158,8 +158,8 @@ def leaf_type(schema: pa.Schema, path: str) -> pa.DataType | None:
 
 
 @functools.cache
-def _suffixes() -> tldextract.TLDExtract:
-    # The list bundled with tldextract; nothing is fetched and nothing cached on disk.
+def suffixes() -> tldextract.TLDExtract:
+    """Return the public suffix list bundled with tldextract; nothing is fetched and nothing cached on disk."""
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
@@ -169,7 +169,7 @@ def registrable_domain(host: str) -> str:
 
     A top-level domain that the list does not know is a suffix by itself: the list's default rule ``*``.
     """
-    found = _suffixes()(host)
+    found = suffixes()(host)
     if found.top_domain_under_public_suffix:
         return str(found.top_domain_under_public_suffix).lower()
     host = host.lower().rstrip(".")

@@ -119,12 +119,13 @@ def _check_complete(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Cata
 
 @dataclass(frozen=True)
 class Entries:
-    """How many entries a split has, and the dead among them by class."""
+    """How many entries a split has, the dead among them by class, and how many more records are lost with those."""
 
     name: str
     entries: int
     dead: int
     errors: Mapping[str, int]
+    lost: int
 
 
 def _entries(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Catalogue, job: Job) -> Iterator[Entries]:
@@ -132,9 +133,9 @@ def _entries(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Catalogue, 
         digest = split.digest(job.reading)
         receipt = fresh.get(digest)
         if receipt is not None:
-            yield Entries(split.name, receipt.entries, receipt.dead, receipt.errors)
+            yield Entries(split.name, receipt.entries, receipt.dead, receipt.errors, receipt.lost)
         elif (row := catalogue.find(digest)) is not None:
-            yield Entries(split.name, row.entries, row.release.counts["dead"], row.release.errors)
+            yield Entries(split.name, row.entries, row.release.counts["dead"], row.release.errors, row.lost)
 
 
 def check_dead(splits: Iterable[Entries], job: Job) -> None:
@@ -144,7 +145,8 @@ def check_dead(splits: Iterable[Entries], job: Job) -> None:
         DeadLetterLimitError: naming classes, splits and the likely remedy.
     """
     splits = list(splits)
-    entries, dead = sum(split.entries for split in splits), sum(split.dead for split in splits)
+    lost = sum(split.lost for split in splits)
+    entries, dead = lost + sum(split.entries for split in splits), lost + sum(split.dead for split in splits)
     allowed = max(job.max_dead_least, entries * job.max_dead_share_ppm // 1_000_000)
     if dead <= allowed:
         return
@@ -152,14 +154,16 @@ def check_dead(splits: Iterable[Entries], job: Job) -> None:
     for split in splits:
         for error, count in split.errors.items():
             errors[error] = errors.get(error, 0) + count
-    worst = sorted(splits, key=lambda split: -split.dead)[:3]
+    worst = sorted(splits, key=lambda split: -split.dead - split.lost)[:3]
     said = ", ".join(f"{count} {error}" for error, count in sorted(errors.items(), key=lambda item: -item[1]))
     advice = "look at the shards, map other columns, or raise max_dead"
     if errors.get("bad_encoding", 0) * 2 > dead:
         advice = "if the shards are not UTF-8, set encoding (gb18030, utf-16)"
     raise DeadLetterLimitError(
-        f"{dead} of {entries} entries are dead letters, {allowed} are allowed: {said}; most in "
-        + ", ".join(f"{split.name} ({split.dead})" for split in worst)
+        f"{dead} of {entries} entries are dead letters, {allowed} are allowed: {said}"
+        + (f" ({lost} more records lost with them)" if lost else "")
+        + "; most in "
+        + ", ".join(f"{split.name} ({split.dead + split.lost})" for split in worst)
         + f". Nothing was published; {advice}"
     )
 

@@ -90,7 +90,10 @@ def conclude(
     for row, _ in rows:
         _check_row(row)
     check_dead(
-        [Entries(row.split.name, row.entries, row.release.counts["dead"], row.release.errors) for row, _ in rows],
+        [
+            Entries(row.split.name, row.entries, row.release.counts["dead"], row.release.errors, row.lost)
+            for row, _ in rows
+        ],
         job,
     )
     counts = {name: sum(row.release.counts[name] for row, _ in rows) for name in TOTALS}

@@ -1,6 +1,7 @@
 """Parquet files: opening, and telling damage from input errors."""
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ PARSE_ERRORS = (
 PARQUET_MAGIC = (b"PAR1", b"PARE")
 """What a Parquet file starts with, the second with an encrypted footer."""
 
+_TAIL = 8
 _SIGNATURE = 28
 """Bytes of nonce and tag behind the metadata in a signed footer."""
 
@@ -111,6 +113,14 @@ def open_parquet(file: BinaryIO) -> Iterator[ParquetReader]:
     if int.from_bytes(file.read(4), "little") == parquet.metadata.serialized_size + _SIGNATURE:
         raise Unreadable("encrypted, with a plain footer")
     yield parquet
+
+
+def footer_checksum(file: BinaryIO, size: int) -> bytes:
+    """Return the SHA-256 of a Parquet file's footer, which says what the bytes of its row groups mean."""
+    file.seek(size - _TAIL)
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(size - _TAIL - length)
+    return hashlib.sha256(file.read(length + _TAIL)).digest()
 
 
 def row_group_range(group: Any, size: int) -> tuple[int, int]:

@@ -1,13 +1,17 @@
 """The output parts of one split: opened with their first record, created in the store when all are whole."""
 
+import functools
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from models.digest import digest_of
 from models.errors import ConservationError
 from models.store import Store, scratch_file
 
@@ -100,6 +104,16 @@ class Writer(Protocol):
     def abandon(self) -> None: ...
 
 
+@functools.cache
+def _made_with() -> str:
+    """Return a name for the libraries that write parts: with others the bytes may differ, and the names must.
+
+    They are no part of a release's digest: what was released before an upgrade is still right.
+    """
+    libraries = {name: version(name) for name in ("pyarrow", "backports.zstd")}
+    return digest_of({"libraries": libraries, "zlib": zlib.ZLIB_RUNTIME_VERSION})[:8]
+
+
 class Parts:
     """The writers of one split's parts."""
 
@@ -129,7 +143,7 @@ class Parts:
                 raise ConservationError(f"{names[place]}: {count} records in the file, {writer.records} were written")
             name = names[place]
             suffix = name[name.rindex("-of-") + 9 :]
-            target = f"parts/{prefix[:2]}/{prefix}/{place}{suffix}"
+            target = f"parts/{prefix[:2]}/{prefix}/{_made_with()}/{place}{suffix}"
             size = writer.path.stat().st_size
             sha256 = stores[place].create_once(target, writer.path)
             files.append(PartFile(place, name, target, size, sha256, writer.records))

@@ -15,7 +15,7 @@ from models.containers import DamagedError, Reader, container_of, open_container
 from models.errors import UsageError
 from models.files import Opener, unchanged
 from models.lines import line_ends
-from models.parquet import PARQUET_MAGIC, Unreadable, open_parquet, row_group_range
+from models.parquet import PARQUET_MAGIC, Unreadable, footer_checksum, open_parquet, row_group_range
 from models.shard import Columns, Container, Cut, Reading, Shard
 
 _CHUNK = 1 << 20
@@ -272,7 +272,8 @@ def _check_columns(schema: pa.Schema, columns: Columns, location: str) -> None:
 
 def _cut_row_groups(file: BinaryIO, metadata: Any, size: int, split_size: int) -> Iterator[Cut]:
     start = first_row = rows = taken = 0
-    sha = hashlib.sha256()
+    footer = footer_checksum(file, size)
+    sha = hashlib.sha256(footer)
     for group in range(metadata.num_row_groups):
         begin, end = row_group_range(metadata.row_group(group), size)
         file.seek(begin)
@@ -284,6 +285,6 @@ def _cut_row_groups(file: BinaryIO, metadata: Any, size: int, split_size: int) -
         taken += end - begin
         if taken >= split_size or group == metadata.num_row_groups - 1:
             yield Cut(start, group + 1, first_row, rows, sha.hexdigest())
-            start, first_row, rows, taken, sha = group + 1, first_row + rows, 0, 0, hashlib.sha256()
+            start, first_row, rows, taken, sha = group + 1, first_row + rows, 0, 0, hashlib.sha256(footer)
     if not metadata.num_row_groups:
         yield Cut(0, 0, 0, 0, sha.hexdigest())

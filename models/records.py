@@ -19,7 +19,7 @@ from models.choosing import choose
 from models.containers import DamagedError, Reader, open_container
 from models.files import Opener, changed, unchanged
 from models.lines import Block, Overlong, blocks, line_ends
-from models.parquet import ParquetReader, Unreadable, open_parquet, row_group_range
+from models.parquet import ParquetReader, Unreadable, footer_checksum, open_parquet, row_group_range
 from models.shard import Columns, Dead, Reading, Shard, Split
 
 Ints = npt.NDArray[np.int64]
@@ -282,11 +282,11 @@ def open_groups(opener: Opener, split: Split) -> Iterator[Iterator[Group]]:
     """
     location, cut = split.shard.location, split.cut
     with unchanged(opener, location) as file, contextlib.ExitStack() as stack:
-        sha = hashlib.sha256()
         groups: list[Group] = []
         first = cut.first_row
         try:
             parquet = stack.enter_context(open_parquet(file))
+            sha = hashlib.sha256(footer_checksum(file, split.shard.size))
             for index in range(cut.start, cut.stop):
                 facts = parquet.metadata.row_group(index)
                 begin, end = row_group_range(facts, split.shard.size)

@@ -13,6 +13,7 @@ from models.documents import Documents
 from models.errors import ConservationError
 from models.files import changed
 from models.job import Job
+from models.keys import key_from
 from models.layer import Known, Merged, known_of
 from models.parts import AUDIT, DEAD, PartFile, Parts
 from models.policy import Decider
@@ -24,7 +25,7 @@ from models.taggers import Tagger
 from models.tagging import ensure_loaded
 from models.tally import sum_by_source
 from models.verdicts import DEAD as DEAD_DOOR
-from models.verdicts import DOORS, Outcome, Verdicts, decide, key_from, redactions, still_found
+from models.verdicts import DOORS, Outcome, Verdicts, decide, redactions, still_found
 from models.writers import TableWriter
 
 VERSION = 1

@@ -1,16 +1,24 @@
 """Shards, splits, and how their records are to be read."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
-from models.digest import digest_of
+from models.digest import digest_of, digest_of_file
 
 Format = Literal["jsonl", "parquet"]
 Container = Literal["", "gzip", "zstd", "bz2"]
 
 CODE_VERSION = 1
 """Version of everything that turns bytes into documents; part of every split's digest."""
+
+
+@cache
+def _suffix_list() -> str:
+    """Return the digest of the public suffix list that comes with tldextract."""
+    return digest_of_file(Path(str(files("tldextract") / ".tld_set_snapshot")))
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class Reading:
                 "max_record_bytes": self.max_record_bytes,
                 "sample_ppm": self.sample_ppm,
                 "limit": self.limit,
+                "public_suffixes": _suffix_list() if self.source_from in ("auto", "url") else "",
             }
         )
 
@@ -80,7 +89,8 @@ class Cut:
         start, stop: row groups of a Parquet file, or bytes of a JSONL file (decompressed, if it is compressed); half open.
         first_row: number of the first row in a Parquet file; unused for JSONL.
         records: rows, or line feeds counted; what progress and ``limit`` go by, not a count of records.
-        checksum: SHA-256 of the bytes: for Parquet the file's bytes of these row groups, for JSONL those of the range.
+        checksum: SHA-256 of the bytes: for Parquet of the footer's SHA-256 and the bytes of these row groups, for JSONL those of the
+            range.
         flaw: why reading the shard ends after this split, if it does not end well: an error class and its text.
         limit: at most so many records of this split are read, -1 for all.
     """

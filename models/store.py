@@ -70,6 +70,16 @@ class LocalStore:
     def root(self) -> str:
         return str(self._root)
 
+    def check(self) -> None:
+        """Tell whether the folder could be made and written, and leave nothing behind.
+
+        Raises:
+            UsageError: if not.
+        """
+        there = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise UsageError(f"{self._root}: cannot write in {there}; choose another folder or give yourself the right")
+
     def prepare(self) -> None:
         """Make the folder.
 
@@ -170,6 +180,29 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock: the compare and the set of a pointer are one step among processes."""
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Say that a run works in a folder; waits while something is deleted there."""
+    with (folder / ".in-use").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def not_in_use(folder: Path) -> Iterator[None]:
+    """Keep runs out of a folder.
+
+    Raises:
+        UsageError: if one works there.
+    """
+    with (folder / ".in-use").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{folder}: a run is under way; try again when it has ended") from None
         yield
 
 

@@ -13,6 +13,7 @@ from models.documents import Documents
 from models.files import Opener
 from models.findings import ERROR, Findings
 from models.job import Job
+from models.keys import key_from
 from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
 from models.parsing import Parsed, parse_lines, parse_rows
 from models.policy import Decider
@@ -23,7 +24,6 @@ from models.store import Store, scratch_file
 from models.taggers import Tagger
 from models.tagging import ensure_loaded, tag, tag_identifiers
 from models.tally import tally
-from models.verdicts import key_from
 
 SCREENING = "(screening)"
 """In a layer's taggers: the digest of those that decided under which names its sources are shown, see :class:`Job`."""
@@ -54,6 +54,7 @@ class Tagged:
         tally: one row a source, see :mod:`models.tally`.
         entries: how many there are.
         errors: how many of them are dead letters, by class.
+        lost: records that no entry stands for: those of an unreadable row group, but one.
         characters: of all records.
         findings: how many by tagger.
         fresh: taggers that ran in this pass.
@@ -65,6 +66,7 @@ class Tagged:
     tally: pa.Table
     entries: int
     errors: Mapping[str, int]
+    lost: int
     characters: int
     findings: Mapping[str, int]
     fresh: tuple[str, ...]
@@ -123,6 +125,7 @@ def _receipt(
         tally(merged, Decider(job.policy)).table,
         len(merged.records),
         _errors(merged),
+        sum(lost - 1 for lost in merged.records["lost"].to_pylist() if lost > 1),
         pc.sum(merged.records["characters"]).as_py() or 0,
         {row["values"]: row["counts"] for row in counts},
         fresh,

@@ -59,12 +59,28 @@ def tag_identifiers(documents: Documents, taggers: Sequence[Tagger], shard: str)
         array = pc.fill_null(getattr(documents, field), "")
         if field == "id":
             array = pc.if_else(_is_derived(array, f"{shard}#"), "", array)
-        named = Documents(documents.rows, documents.id, array, documents.source, documents.url)
-        findings = tag(named, screening)
-        found.append(
-            findings.table.set_column(SCHEMA.get_field_index("view"), SCHEMA.field("view"), _all(field, findings))
-        )
+        table = _tag_values(array, screening).table
+        found.append(table.set_column(SCHEMA.get_field_index("view"), SCHEMA.field("view"), _all(field, table)))
     return Findings.concat([Findings(len(documents), table) for table in found])
+
+
+def _tag_values(values: pa.Array, taggers: Sequence[Tagger]) -> Findings:
+    """Tag strings of which many are equal, each once: a batch has few sources."""
+    encoded = values.dictionary_encode()
+    table = tag(Documents.of(encoded.dictionary.to_pylist()), taggers).table
+    if not len(table):
+        return Findings(len(values), table)
+    codes = encoded.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
+    found = table["row"].to_numpy()
+    counts = (starts[1:] - starts[:-1])[found]
+    rows = np.concatenate([order[starts[code] : starts[code + 1]] for code in found.tolist()])
+    at = np.repeat(np.arange(len(found)), counts)
+    by_row = np.argsort(rows, kind="stable")
+    return Findings(
+        len(values), table.take(pa.array(at[by_row])).set_column(0, SCHEMA.field(0), pa.array(rows[by_row]))
+    )
 
 
 def _is_derived(ids: pa.Array, prefix: str) -> pa.Array:
@@ -73,8 +89,8 @@ def _is_derived(ids: pa.Array, prefix: str) -> pa.Array:
     return pc.and_(pc.starts_with(ids, prefix), pc.ascii_is_decimal(place))
 
 
-def _all(field: str, findings: Findings) -> pa.Array:
-    return pa.array([field] * len(findings), pa.string())
+def _all(field: str, table: pa.Table) -> pa.Array:
+    return pa.array([field] * len(table), pa.string())
 
 
 def _isolated(tagger: Tagger, documents: Documents) -> Findings:

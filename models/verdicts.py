@@ -1,6 +1,5 @@
 """What becomes of every entry of a split: doors, reasons, and redactions that were checked."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -163,19 +162,3 @@ def still_found(
         row in broken or decider.decide(len(text), found.get(row, ())).action != "keep"
         for row, text in enumerate(redacted)
     ]
-
-
-def key_from(name: str | None) -> bytes | None:
-    """Return the key that an environment variable holds.
-
-    Raises:
-        UsageError: if it is named but not set.
-    """
-    if name is None:
-        return None
-    value = os.environ.get(name)
-    if not value:
-        raise UsageError(
-            f"the environment variable {name} (key_env) is not set; export {name}=<at least 16 random bytes>"
-        )
-    return value.encode()

@@ -28,7 +28,7 @@ class Run:
         name: of this execution.
         exact: whether shards that are not named leave the corpus.
         until: the last stage.
-        workers: processes on each machine.
+        workers: processes that the work is spread over; 0 to do it in the process that the engine gives.
         stall_timeout: seconds.
     """
 

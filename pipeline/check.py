@@ -9,6 +9,7 @@ from models.planning import peek_columns
 from models.store import LocalStore
 from models.taxonomy import load_taxonomy
 from pipeline.config import Settings, absolute, input_root, make_job
+from pipeline.corpus import Corpus, check_same
 from transforms.workspace import list_shards, workspace
 
 _PEEKED = 20
@@ -42,7 +43,8 @@ def check(settings: Settings) -> Iterator[str]:
         said[peek_columns(opener, root, path, job.reading).in_words()] += 1
     for columns, count in sorted(said.items()):
         yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
+    check_same(Corpus(Path(job.root)), job)
     for folder in {job.root, job.restricted}:
-        LocalStore(Path(folder), 0o755 if folder == job.root else 0o700).prepare()
+        LocalStore(Path(folder)).check()
         yield f"output: {folder} can be written"
     yield "all that can be known before a run is well"

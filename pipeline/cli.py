@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
+from models.store import in_use
 from pipeline.config import Settings, absolute, from_options, read_run_file
 
 app = typer.Typer(
@@ -94,7 +95,9 @@ def _run(
     from pipeline.launch import launch, prepare
     from pipeline.progress import Shown
     from pipeline.summary import show_result
+    from transforms.pool import warm_up
 
+    warm_up()
     run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, until=until)
     with Shown(quiet):
         result = launch(run, to_publish=to_publish, mode=mode, say=out.print)
@@ -143,108 +146,38 @@ def run(
     _run(settings, "release", not no_publish, sample, limit, quiet, mode)
 
 
-@app.command()
-def plan(
-    shards: Shards = None,
-    output: OutputOption = None,
-    text: TextOption = None,
-    record_id: IdOption = None,
-    source: SourceOption = None,
-    url: UrlOption = None,
-    encoding: EncodingOption = None,
-    policy: PolicyOption = None,
-    input_root: RootOption = None,
-    workers: WorkersOption = None,
-    as_of: AsOfOption = None,
-    sample: SampleOption = None,
-    limit: LimitOption = 0,
-    exact: ExactOption = False,
-    quiet: QuietOption = False,
-    mode: ModeOption = "in_memory",
-) -> None:
-    """Hash and cut shards, and say what a run would read; nothing is tagged or written out."""
-    settings = _settings(
-        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
-    )
-    _run(settings, "plan", False, sample, limit, quiet, mode)
+def _add_stage(name: str, until: str, said: str) -> None:
+    """Add the command of a stage, which takes what ``run`` takes and stops after it."""
+
+    @app.command(name, help=said)
+    def stage(
+        shards: Shards = None,
+        output: OutputOption = None,
+        text: TextOption = None,
+        record_id: IdOption = None,
+        source: SourceOption = None,
+        url: UrlOption = None,
+        encoding: EncodingOption = None,
+        policy: PolicyOption = None,
+        input_root: RootOption = None,
+        workers: WorkersOption = None,
+        as_of: AsOfOption = None,
+        sample: SampleOption = None,
+        limit: LimitOption = 0,
+        exact: ExactOption = False,
+        quiet: QuietOption = False,
+        mode: ModeOption = "in_memory",
+    ) -> None:
+        settings = _settings(
+            shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+        )
+        _run(settings, until, False, sample, limit, quiet, mode)
 
 
-@app.command()
-def tag(
-    shards: Shards = None,
-    output: OutputOption = None,
-    text: TextOption = None,
-    record_id: IdOption = None,
-    source: SourceOption = None,
-    url: UrlOption = None,
-    encoding: EncodingOption = None,
-    policy: PolicyOption = None,
-    input_root: RootOption = None,
-    workers: WorkersOption = None,
-    as_of: AsOfOption = None,
-    sample: SampleOption = None,
-    limit: LimitOption = 0,
-    exact: ExactOption = False,
-    quiet: QuietOption = False,
-    mode: ModeOption = "in_memory",
-) -> None:
-    """Plan and tag; layers are kept for the run that follows."""
-    settings = _settings(
-        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
-    )
-    _run(settings, "tag", False, sample, limit, quiet, mode)
-
-
-@app.command()
-def judge(
-    shards: Shards = None,
-    output: OutputOption = None,
-    text: TextOption = None,
-    record_id: IdOption = None,
-    source: SourceOption = None,
-    url: UrlOption = None,
-    encoding: EncodingOption = None,
-    policy: PolicyOption = None,
-    input_root: RootOption = None,
-    workers: WorkersOption = None,
-    as_of: AsOfOption = None,
-    sample: SampleOption = None,
-    limit: LimitOption = 0,
-    exact: ExactOption = False,
-    quiet: QuietOption = False,
-    mode: ModeOption = "in_memory",
-) -> None:
-    """Plan, tag and judge sources; say what a release would rewrite."""
-    settings = _settings(
-        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
-    )
-    _run(settings, "judge", False, sample, limit, quiet, mode)
-
-
-@app.command()
-def release(
-    shards: Shards = None,
-    output: OutputOption = None,
-    text: TextOption = None,
-    record_id: IdOption = None,
-    source: SourceOption = None,
-    url: UrlOption = None,
-    encoding: EncodingOption = None,
-    policy: PolicyOption = None,
-    input_root: RootOption = None,
-    workers: WorkersOption = None,
-    as_of: AsOfOption = None,
-    sample: SampleOption = None,
-    limit: LimitOption = 0,
-    exact: ExactOption = False,
-    quiet: QuietOption = False,
-    mode: ModeOption = "in_memory",
-) -> None:
-    """Everything but publishing; the same as: winnow run --no-publish."""
-    settings = _settings(
-        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
-    )
-    _run(settings, "release", False, sample, limit, quiet, mode)
+_add_stage("plan", "plan", "Hash and cut shards, and say what a run would read; nothing is tagged or written out.")
+_add_stage("tag", "tag", "Plan and tag; layers are kept for the run that follows.")
+_add_stage("judge", "judge", "Plan, tag and judge sources; say what a release would rewrite.")
+_add_stage("release", "release", "Everything but publishing; the same as: winnow run --no-publish.")
 
 
 Output = Annotated[Path, typer.Argument(help="Folder of the corpus.")]
@@ -261,8 +194,10 @@ def publish(output: Output) -> None:
     from pipeline.publish import waiting
 
     corpus = Corpus(output.absolute())
-    outcome, started = waiting(corpus)
-    published = publish_outcome(corpus, outcome, started)
+    corpus.check_exists()
+    with in_use(corpus.root / "store"):
+        _, outcome, started = waiting(corpus)
+        published = publish_outcome(corpus, outcome, started)
     out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
 
 
@@ -382,7 +317,6 @@ def gc(
     from pipeline.gc import collect
 
     corpus = Corpus(output.absolute())
-    corpus.manifest()
     done = collect(corpus, keep, grace, is_trial=dry_run)
     said = "would go" if dry_run else "gone"
     names = ", ".join(str(number) for number in done.releases) or "none"

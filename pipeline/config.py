@@ -2,7 +2,6 @@
 
 import codecs
 import dataclasses
-import hmac
 import itertools
 import os
 from datetime import UTC, date, datetime
@@ -15,11 +14,11 @@ from pydantic import BeforeValidator, Field
 
 from models.errors import UsageError
 from models.job import Job, Output
+from models.keys import key_from, key_id
 from models.policy import Policy, load_policy
 from models.shard import Columns, Reading
 from models.strict import Strict, load_yaml, near_miss, parse
 from models.taggers import Tagger, tagger_class
-from models.verdicts import key_from
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -179,7 +178,7 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
         restricted=absolute(file.restricted, folder) if file.restricted else root,
         split_size=file.split_size,
         key_env=file.key_env,
-        key_id=hmac.new(key, b"winnow key id", "sha256").hexdigest()[:16] if key else "",
+        key_id=key_id(key),
         as_of=(file.as_of or datetime.now(UTC).date()).isoformat(),
         max_dead_share_ppm=file.max_dead.share,
         max_dead_least=file.max_dead.at_least,

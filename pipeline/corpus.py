@@ -9,6 +9,7 @@ from typing import Any
 
 from models.catalogue import Catalogue
 from models.errors import StoreConflictError, UsageError
+from models.job import Job
 from models.parts import PLACES, RESTRICTED
 from models.store import locked, sync_folder
 from transforms.base import Base
@@ -33,6 +34,11 @@ class Corpus:
         """Number of the current release, 0 before the first."""
         link = self.root / CURRENT
         return int(link.readlink().name) if link.is_symlink() else 0
+
+    def check_exists(self) -> None:
+        """Raise UsageError if nothing was ever run here."""
+        if not (self.root / "store").is_dir():
+            raise UsageError(f"{self.root}: no corpus here; make one with: winnow run … -o {self.root}")
 
     def release(self, number: int) -> Path:
         return self.root / "releases" / str(number)
@@ -116,3 +122,32 @@ class Corpus:
             link = self.root / name
             if not link.is_symlink():
                 link.symlink_to(Path(CURRENT) / name)
+
+
+def check_same(corpus: Corpus, job: Job) -> None:
+    """Compare a run with the corpus that it adds to.
+
+    Raises:
+        UsageError: if one is a trial and the other not, if quarantine lies elsewhere, or if something else is where the release is to
+            be shown.
+    """
+    for name in (*LINKS, CURRENT):
+        path = corpus.root / name
+        if path.exists() and not path.is_symlink():
+            raise UsageError(
+                f"{path} is in the way: the release is shown under this name; move it, or choose another output"
+            )
+    if not corpus.number:
+        return
+    manifest = corpus.manifest()
+    held = manifest["job"]["sample"]
+    if held != job.sample:
+        raise UsageError(
+            f"{corpus.root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
+            "give the trial an output of its own"
+        )
+    if manifest["restricted"] != job.restricted:
+        raise UsageError(
+            f"{corpus.root} keeps quarantine and dead letters in {manifest['restricted']}, this run would keep them in "
+            f"{job.restricted}; leave restricted as it is, or start a new output"
+        )

@@ -15,14 +15,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from models.errors import StoreConflictError, UsageError, WinnowError
-from models.job import Job
 from models.outcome import Outcome
-from models.store import LocalStore
+from models.store import LocalStore, in_use
 from pipeline.build import STAGES, Run, build
 from pipeline.config import Settings, input_root, make_job
-from pipeline.corpus import Corpus
+from pipeline.corpus import Corpus, check_same
 from pipeline.publish import Published, publish
-from transforms.pool import end_pool, warm_up
+from transforms.pool import end_pool
 
 _RACES = 5
 
@@ -48,8 +47,6 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     """
     file = settings.file
     workers = file.workers or os.cpu_count() or 1
-    if workers > 1:
-        warm_up()
     job = make_job(settings, sample_ppm, limit)
     root = Path(job.root)
     LocalStore(root).prepare()
@@ -58,7 +55,7 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         LocalStore(Path(job.restricted), 0o700).prepare()
         LocalStore(Path(job.restricted) / "store", 0o700).prepare()
     corpus = Corpus(root)
-    _check_same(corpus, job)
+    check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
     return Run(
@@ -74,28 +71,6 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     )
 
 
-def _check_same(corpus: Corpus, job: Job) -> None:
-    """Compare a run with the corpus that it adds to.
-
-    Raises:
-        UsageError: if one is a trial and the other not, or quarantine lies elsewhere.
-    """
-    if not corpus.number:
-        return
-    manifest = corpus.manifest()
-    held = manifest["job"]["sample"]
-    if held != job.sample:
-        raise UsageError(
-            f"{corpus.root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
-            "give the trial an output of its own"
-        )
-    if manifest["restricted"] != job.restricted:
-        raise UsageError(
-            f"{corpus.root} keeps quarantine and dead letters in {manifest['restricted']}, this run would keep them in "
-            f"{job.restricted}; leave restricted as it is, or start a new output"
-        )
-
-
 def _absolute(patterns: tuple[str, ...], folder: Path) -> list[str]:
     return [pattern if "://" in pattern else os.path.normpath(folder / pattern) for pattern in patterns]
 
@@ -108,6 +83,11 @@ def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable
     Raises:
         WinnowError: with place and remedy.
     """
+    with in_use(Path(run.job.root) / "store"):
+        return _launch(run, to_publish, mode, say)
+
+
+def _launch(run: Run, to_publish: bool, mode: str, say: Callable[[str], None]) -> Result:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     corpus = Corpus(Path(run.job.root))
     for race in range(_RACES):
@@ -123,7 +103,7 @@ def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable
             if race == _RACES - 1:
                 raise
             say(f"{error}; planning again from there")
-            _check_same(corpus, run.job)
+            check_same(corpus, run.job)
             run = replace(run, base=corpus.base(), name=f"{run.name}-again")
             continue
         return Result(stages, outcome, published, time.monotonic() - clock)
@@ -150,7 +130,7 @@ def _execute(run: Run, mode: str) -> dict[str, Any]:
     options = PipelineOptions(
         ["--direct_running_mode", mode, "--direct_num_workers", "1" if mode == "in_memory" else str(run.workers)]
     )
-    run = run if mode == "in_memory" else replace(run, workers=1)
+    run = run if mode == "in_memory" else replace(run, workers=0)
     try:
         pipeline = beam.Pipeline(runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner", options=options)
         build(pipeline, run)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -83,8 +83,16 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     return Published(number, True)
 
 
-def waiting(corpus: Corpus) -> tuple[Outcome, str]:
-    """Return the last outcome that was made from the current release, and when its run started.
+class Waiting(NamedTuple):
+    """A finished run that was not published: its name, its outcome, and when it started."""
+
+    run: str
+    outcome: Outcome
+    started: str
+
+
+def waiting(corpus: Corpus) -> Waiting:
+    """Return the last finished run that was made from the current release.
 
     Raises:
         UsageError: if there is none.
@@ -94,7 +102,7 @@ def waiting(corpus: Corpus) -> tuple[Outcome, str]:
         outcome = Outcome.from_json(path.read_text("utf-8"))
         if outcome.base == corpus.number:
             started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
-            return outcome, started
+            return Waiting(path.parent.name, outcome, started)
     raise UsageError(
         f"{corpus.root}: no finished run waits to be published from release {corpus.number or 'nothing'}; "
         "make one with: winnow run … --no-publish"

@@ -13,7 +13,7 @@ from models.planning import plan_shard
 from models.shard import Shard
 from transforms.base import Base, read_base
 from transforms.pool import WATCH, Pooled
-from transforms.workspace import list_shards, note, workspace
+from transforms.workspace import Heard, list_shards, note, workspace
 
 _SHARDS_A_TASK = 64
 _SMALL = 8 << 20
@@ -21,7 +21,7 @@ _SMALL = 8 << 20
 
 @dataclass(frozen=True)
 class PlanTask:
-    """Some shards by path, with what the catalogue has of each, and whether they are worth a process."""
+    """Some shards by path, with what the catalogue has of each, and whether they are not worth a process."""
 
     shards: tuple[tuple[str, Shard | None], ...]
     is_small: bool
@@ -30,12 +30,8 @@ class PlanTask:
 def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> list[Shard]:
     """Hash and cut some shards."""
     job, root = shared
-    opener = workspace(job).opener
-    planned = []
-    for path, known in task.shards:
-        beat(path, 0)
-        planned.append(plan_shard(opener, root, path, job.reading, job.split_size, known))
-    return planned
+    opener = Heard(workspace(job).opener, beat)
+    return [plan_shard(opener, root, path, job.reading, job.split_size, known) for path, known in task.shards]
 
 
 def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iterable[PlanTask]:
@@ -54,14 +50,19 @@ def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iter
     for start in range(0, len(paths), size):
         WATCH.planned["plan"] += 1
         some = paths[start : start + size]
-        yield PlanTask(tuple((path, catalogue.shard(path)) for path in some), _are_small(root, some))
+        known = tuple((path, catalogue.shard(path)) for path in some)
+        yield PlanTask(known, _are_small(root, known))
 
 
-def _are_small(root: str, paths: list[str]) -> bool:
-    """Tell whether shards are hashed sooner than a worker process starts."""
+def _are_small(root: str, shards: tuple[tuple[str, Shard | None], ...]) -> bool:
+    """Tell whether shards are only hashed, and that sooner than a worker process starts.
+
+    What is new is parsed, and a damaged footer of a Parquet file can end the process that does it.
+    """
     if "://" in root:
         return False
-    return sum((Path(root) / path).stat().st_size for path in paths) < _SMALL
+    sizes = [((Path(root) / path).stat().st_size, known) for path, known in shards]
+    return all(known is not None and size == known.size for size, known in sizes) and sum(n for n, _ in sizes) < _SMALL
 
 
 @dataclass

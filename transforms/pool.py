@@ -168,12 +168,14 @@ def end_pool() -> None:
 
 
 class Pooled(beam.DoFn):
-    """Applies ``work(element, shared, beat)`` to every element, in processes if there is more than one worker.
+    """Applies ``work(element, shared, beat)`` to every element, in processes of its own.
 
     A task that fails with an input or output error is tried three times. A worker that dies takes its task with it: what was
     under way is then tried alone, once; what kills a worker again fails the run. A task that reports nothing for
     ``stall_timeout`` seconds is killed and fails the run, which names where it stood: a pattern that never ends must not
     hang a night, and time must not decide what is found.
+
+    With no workers the work is done in this process: an engine that has workers of its own watches over them itself.
 
     Args:
         name: what to call an element in errors.
@@ -199,7 +201,7 @@ class Pooled(beam.DoFn):
         self._count = 0
 
     def process(self, element: Any) -> Iterator[Any]:
-        if self._workers == 1 or self._is_small(element):
+        if not self._workers or self._is_small(element):
             result = _in_process(self._work, element, self._shared, self._stage, self._name)
             WATCH.finish(self._stage)
             yield result
@@ -266,21 +268,31 @@ class Pooled(beam.DoFn):
         self._running.clear()
         pool = _shared_pool(self._workers)
         pool.renew()
-        results = []
-        for element in lost:
-            number = hash((self._stage, id(element), "alone"))
+        return [self._one(element, pool) for element in lost]
+
+    def _one(self, element: Any, pool: Pool) -> Any:
+        for tries in range(1, _TRIES + 1):
+            number = hash((self._stage, id(element), "alone", tries))
             future = pool.submit(self._work, number, self._stage, element, self._shared)
             while not wait([future], timeout=1.0).done:
                 self._check_stall({number})
             try:
-                results.append(future.result())
-                WATCH.finish(self._stage)
+                result = future.result()
             except BrokenProcessPool:
                 raise ToolError(
                     f"{self._name(element)}: the worker process died twice on it (killed, out of memory, or a crash in "
                     "native code); nothing of it was released"
                 ) from None
-        return results
+            except WinnowError:
+                raise
+            except OSError as error:
+                if tries == _TRIES:
+                    raise _failed(self._stage, self._name(element), error) from error
+                time.sleep(0.2 * tries)
+            else:
+                WATCH.finish(self._stage)
+                return result
+        raise AssertionError("not reached")
 
 
 def _failed(stage: str, name: str, error: OSError) -> InputOutputError:

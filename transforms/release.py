@@ -13,19 +13,20 @@ from models.release_split import release_split
 from models.sources import SourceStates
 from transforms.pool import WATCH, Pooled
 from transforms.tag import shared_stream
-from transforms.workspace import workspace
+from transforms.workspace import Heard, workspace
 
 
 def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[tuple[str, Released]]:
     """Release the splits of a task; each comes back with the digest of its split."""
     space = workspace(job)
     states = SourceStates.read(Path(space.store.local(task.states.name)))
+    opener = Heard(space.opener, beat)
     done = []
-    with shared_stream([split for split, _, _ in task.splits], space) as stream:
+    with shared_stream([split for split, _, _ in task.splits], opener) as stream:
         for split, layers, digest in task.splits:
             beat(split.name, split.cut.stop - split.cut.start if split.shard.format == "jsonl" else split.shard.size)
             released = release_split(
-                split, layers, job, states, space.opener, space.stores(), space.folders(), digest, stream
+                split, layers, job, states, opener, space.stores(), space.folders(), digest, stream
             )
             done.append((split.digest(job.reading), released))
     return done

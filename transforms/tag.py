@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from models.agenda import Agenda, TagTask, tag_tasks
 from models.documents import Documents
+from models.files import Opener
 from models.findings import Findings
 from models.job import Job
 from models.records import ShardStream, open_stream
@@ -18,27 +19,28 @@ from models.taggers import Tagger
 from models.tagging import tag
 from transforms.base import Base, read_base
 from transforms.pool import WATCH, Pooled
-from transforms.workspace import Workspace, workspace
+from transforms.workspace import Heard, workspace
 
 
 def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Tagged]:
     """Tag the splits of a task."""
     space = workspace(job)
-    with shared_stream([split for split, _ in task.splits], space) as stream:
+    opener = Heard(space.opener, beat)
+    with shared_stream([split for split, _ in task.splits], opener) as stream:
         return [
-            tag_split(split, layers, job, space.opener, space.store, space.scratch, beat, stream)
+            tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
             for split, layers in task.splits
         ]
 
 
 @contextlib.contextmanager
-def shared_stream(splits: list[Split], space: Workspace) -> Iterator[ShardStream | None]:
+def shared_stream(splits: list[Split], opener: Opener) -> Iterator[ShardStream | None]:
     """Open a compressed shard once for all its splits; others are opened split by split."""
     shard = splits[0].shard
     if not shard.container or len(splits) == 1:
         yield None
         return
-    with open_stream(space.opener, shard) as stream:
+    with open_stream(opener, shard) as stream:
         yield stream
 
 

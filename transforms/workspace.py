@@ -4,10 +4,11 @@ import fnmatch
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -18,6 +19,8 @@ from models.store import LocalStore, Store, scratch_file
 
 SHARD_PATTERNS = ("*.jsonl", "*.jsonl.*", "*.json.gz", "*.ndjson", "*.ndjson.*", "*.parquet")
 """What is taken for a shard where a folder is given."""
+
+_BEAT_SECONDS = 1.0
 
 
 class BeamOpener:
@@ -34,6 +37,40 @@ class BeamOpener:
         if not found:
             raise FileNotFoundError(path)
         return f"{found[0].size_in_bytes}:{found[0].last_updated_in_seconds}:{FileSystems.checksum(path)}"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An opener whose files report, now and then, how far they were read: work on a huge shard must not look stalled."""
+
+    opener: Opener
+    beat: Callable[[str, int], None]
+
+    def open(self, path: str) -> BinaryIO:
+        self.beat(path, 0)
+        return _HeardFile(self.opener.open(path), path, self.beat)  # type: ignore[return-value]
+
+    def stamp(self, path: str) -> str:
+        return self.opener.stamp(path)
+
+
+class _HeardFile:
+    def __init__(self, file: BinaryIO, path: str, beat: Callable[[str, int], None]) -> None:
+        self._file, self._path, self._beat = file, path, beat
+        self._last = time.monotonic()
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        if time.monotonic() - self._last > _BEAT_SECONDS:
+            self._last = time.monotonic()
+            self._beat(f"{self._path} at byte {self._file.tell()}", 0)
+        return self._file.read(size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -112,8 +149,19 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
             continue
         if not path.startswith(root.rstrip("/") + "/"):
             raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
-        found.append(path[len(root.rstrip("/")) + 1 :])
+        found.append(_in_utf8(path[len(root.rstrip("/")) + 1 :]))
     return sorted(found)
+
+
+def _in_utf8(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        said = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"{said}: the name is not UTF-8, and every output is named after its shard; rename it"
+        ) from None
+    return path
 
 
 def _matches(pattern: str) -> Iterator[str]:

@@ -16,7 +16,6 @@ import functools
 import hashlib
 import hmac
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from difflib import get_close_matches
 from importlib.metadata import version as version_of
 from typing import Any, ClassVar, NamedTuple
 
-import tldextract
+import regex  # type: ignore[import-untyped]
 from presidio_analyzer import Pattern, PatternRecognizer
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
@@ -37,13 +36,15 @@ from presidio_analyzer.predefined_recognizers import (
     UsSsnRecognizer,
 )
 
+from models.columns import suffixes
 from models.digest import digest_of
 from models.documents import Documents
 from models.errors import UsageError
 from models.findings import UNSCANNED, Finding, Findings
 from models.identity_numbers import COMMON_ISSUERS, MOBILE_PREFIXES, card_issuer, is_luhn, is_resident_id
+from models.keys import key_from, key_id
 from models.taggers.personal_gate import Gate, Window
-from models.taggers.personal_phone import ABROAD, check_regions, plans
+from models.taggers.personal_phone import ABROAD, Plan, check_regions, numbers_in, plans
 from models.taggers.personal_values import CUES, NEAR, Match, canonical_value, score, settled
 from models.view import View, fold_keeping_case
 
@@ -56,6 +57,8 @@ _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f"
     r"\U0001f200-\U0001f2ff\U00020000-\U0003ffff]"
 )
+# Every form of IPv6 has this.
+_COLONS = re.compile("::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Personal:
     """
 
     name: ClassVar[str] = "personal"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     identifiers: ClassVar[bool] = True
     paths: ClassVar[tuple[str, ...]] = ()
 
@@ -105,9 +108,8 @@ class Personal:
         """Digest of configuration, versions and the key's id, not of the key or its variable's name.
 
         Raises:
-            UsageError: if the key's variable is not set.
+            UsageError: if the key's variable is not set, or holds too short a key.
         """
-        key = self._key()
         return digest_of(
             {
                 "tagger": self.name,
@@ -115,7 +117,7 @@ class Personal:
                 "entities": sorted(set(self.entities)),
                 "phone_regions": list(self.phone_regions),
                 "max_windows": self.max_windows,
-                "key": None if key is None else hmac.digest(key, b"winnow key id", "sha256").hex()[:16],
+                "key": key_id(key_from(self.key_env)),
                 "libraries": {name: version_of(name) for name in ("presidio-analyzer", "phonenumbers", "tldextract")},
             }
         )
@@ -124,18 +126,18 @@ class Personal:
         """Build gate and recognisers.
 
         Raises:
-            UsageError: if the key's variable is not set.
+            UsageError: if the key's variable is not set, or holds too short a key.
         """
-        self._key()
+        key_from(self.key_env)
         _recognisers(self.entities, self.phone_regions)
 
     def tag(self, documents: Documents) -> Findings:
         """Return the personal data of every record.
 
         Raises:
-            UsageError: if the key's variable is not set.
+            UsageError: if the key's variable is not set, or holds too short a key.
         """
-        key, recognisers = self._key(), _recognisers(self.entities, self.phone_regions)
+        key, recognisers = key_from(self.key_env), _recognisers(self.entities, self.phone_regions)
         found = []
         for row, windows in sorted(recognisers.gate.windows(documents.safe).items()):
             if len(windows) > self.max_windows:
@@ -144,21 +146,14 @@ class Personal:
             text: str = documents.text[row].as_py()
             for match in settled(_matches(recognisers, documents.safe, row, text, windows)):
                 category = f"personal.{match.kind}"
-                hashed = None if key is None else _hashed(key, category, match.value)
+                hashed = (
+                    None
+                    if key is None
+                    else _hashed(key, category, canonical_value(match.kind, match.value, match.region))
+                )
                 place = (match.start, match.end, match.view, hashed)
                 found.append(Finding(row, self.name, category, match.rule, match.score, *place))
         return Findings.of(len(documents), found)
-
-    def _key(self) -> bytes | None:
-        if self.key_env is None:
-            return None
-        key = os.environ.get(self.key_env)
-        if not key:
-            raise UsageError(
-                f"personal: key_env: the environment variable {self.key_env} is not set; "
-                "set it to the secret of the corpus wherever taggers run, or leave key_env out to have no hashes"
-            )
-        return key.encode()
 
 
 class Checked(PatternRecognizer):  # type: ignore[misc]  # Presidio is untyped
@@ -173,14 +168,17 @@ class Checked(PatternRecognizer):  # type: ignore[misc]  # Presidio is untyped
         return None if self._check(re.sub(r"[^0-9A-Za-z]", "", pattern_text)) else False
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def _has_public_suffix(domain: str) -> bool:
+    return bool(suffixes()(domain).fqdn)
+
+
 class OfflineEmail(EmailRecognizer):  # type: ignore[misc]  # Presidio is untyped
     """Presidio's addresses, with the public suffix list that tldextract brings along: Presidio's own would fetch a newer one."""
 
-    _suffixes: ClassVar[Any] = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-
     def validate_result(self, pattern_text: str) -> bool:
         """Tell whether the domain ends in a public suffix; what stands before it may be the path of a URL."""
-        return bool(self._suffixes(pattern_text.rpartition("@")[2]).fqdn)
+        return _has_public_suffix(pattern_text.rpartition("@")[2])
 
 
 class AnyCaseCrypto(CryptoRecognizer):  # type: ignore[misc]  # Presidio is untyped
@@ -191,12 +189,57 @@ class AnyCaseCrypto(CryptoRecognizer):  # type: ignore[misc]  # Presidio is unty
         return bool(super().validate_result(pattern_text.lower() if pattern_text.startswith("BC1") else pattern_text))
 
 
+class Found(NamedTuple):
+    """What a recogniser found in a window: half-open span, score, and the name of the pattern."""
+
+    start: int
+    end: int
+    score: float
+    rule: str
+
+
+class Shape(NamedTuple):
+    """One pattern of a recogniser of Presidio, compiled as Presidio does."""
+
+    recogniser: Any
+    expression: Any
+    score: float
+    name: str
+
+    def find(self, text: str) -> Iterator[Found]:
+        """Return what Presidio's analysis would, without the explanations that it writes for each match and the clock it minds."""
+        for match in self.expression.finditer(text):
+            value = match[0]
+            if not value or self.recogniser.invalidate_result(value):
+                continue
+            valid = self.recogniser.validate_result(value)
+            score = self.score if valid is None else float(valid)
+            if score > 0:
+                yield Found(match.start(), match.end(), score, self.name)
+
+
+def shapes_of(recogniser: Any) -> tuple[Shape, ...]:
+    """Return the patterns of a recogniser of Presidio."""
+    flags = recogniser.global_regex_flags
+    return tuple(Shape(recogniser, regex.compile(p.regex, flags), p.score, p.name) for p in recogniser.patterns)
+
+
+def find_shapes(shapes: Sequence[Shape], text: str) -> list[Found]:
+    """Return what the patterns of one recogniser find, without what lies in another find of the same or a higher score."""
+    kept: list[Found] = []
+    found = sorted({each for shape in shapes for each in shape.find(text)}, key=lambda f: (f.start, -f.end, -f.score))
+    for each in found:
+        if not any(other.end >= each.end and other.score >= each.score for other in kept):
+            kept.append(each)
+    return kept
+
+
 class Recognisers(NamedTuple):
-    """What runs for a configuration: the gate, the recognisers of each kind, and of each phone region."""
+    """What runs for a configuration: the gate, the patterns of each kind by recogniser, and the plan of each phone region."""
 
     gate: Gate
-    by_kind: dict[str, list[Any]]
-    phones: dict[str, Any]
+    by_kind: dict[str, list[tuple[Shape, ...]]]
+    phones: dict[str, Plan | None]
 
 
 def _bank_cards() -> list[Any]:
@@ -262,10 +305,11 @@ def _recognisers(entities: tuple[str, ...], phone_regions: tuple[str, ...]) -> R
     # They log matched text: Presidio what it cannot validate, tldextract what it looks up.
     for logger in ("presidio-analyzer", "tldextract"):
         logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
+    known = plans(phone_regions)
     return Recognisers(
-        Gate(entities, plans(phone_regions), CUES["phone"]),
-        {kind: _BUILD[kind]() for kind in entities},
-        {region: PhoneRecognizer(supported_regions=(region,)) for region in (*phone_regions, ABROAD)},
+        Gate(entities, known, CUES["phone"]),
+        {kind: [shapes_of(recogniser) for recogniser in _BUILD[kind]()] for kind in entities},
+        {plan.region: plan for plan in known} | {ABROAD: None},
     )
 
 
@@ -278,8 +322,12 @@ def _matches(recognisers: Recognisers, view: View, row: int, text: str, windows:
         # Both forms fold one code point to one and leave out the same, so a place in one is a place in the other.
         folded, kept = fold_keeping_case(text[start:end])
         seen = view.data[window.start : window.end].decode()
-        lefts = [_length(view.data, window.start, low) for low, _ in window.anchors]
-        rights = [_length(view.data, window.start, high) for _, high in window.anchors]
+        if len(seen) == window.end - window.start:
+            lefts = [low - window.start for low, _ in window.anchors]
+            rights = [high - window.start for _, high in window.anchors]
+        else:
+            lefts = [_length(view.data, window.start, low) for low, _ in window.anchors]
+            rights = [_length(view.data, window.start, high) for _, high in window.anchors]
         left_of = view.data[max(first, window.start - 4 * NEAR) : window.start].decode(errors="ignore")
         right_of = view.data[window.end : min(last, window.end + 4 * NEAR)].decode(errors="ignore")
         for low, high, stated, rule, region in _results(recognisers, window, folded):
@@ -297,7 +345,8 @@ def _matches(recognisers: Recognisers, view: View, row: int, text: str, windows:
                 score(window.kind, value, stated, before, after),
                 rule,
                 "raw" if text[left:right] == value else view.name,
-                canonical_value(window.kind, value, region),
+                value,
+                region,
             )
 
 
@@ -305,14 +354,21 @@ def _results(recognisers: Recognisers, window: Window, folded: str) -> Iterator[
     """Return span in the window, score, rule and region of what the recognisers of a window's kind find."""
     blanked = folded if folded.isascii() else _UNSPACED.sub("\n", folded)
     for region in window.regions:
-        for result in recognisers.phones[region].analyze(blanked, []):
+        for start, end in numbers_in(blanked, recognisers.phones[region]):
             # The matcher takes along the bracket that opens a remark of which the number is the end.
-            value = blanked[result.start : result.end]
-            start = result.start + (value.startswith("(") and ")" not in value)
-            yield start, result.end, result.score, f"Phone {region}", region
-    for recogniser in recognisers.by_kind[window.kind]:
-        for result in recogniser.analyze(blanked, []):
-            yield result.start, result.end, result.score, result.analysis_explanation.pattern_name, ""
+            value = blanked[start:end]
+            yield (
+                start + (value.startswith("(") and ")" not in value),
+                end,
+                PhoneRecognizer.SCORE,
+                f"Phone {region}",
+                region,
+            )
+    for shapes in recognisers.by_kind[window.kind]:
+        if window.kind == "ip" and not _COLONS.search(blanked):
+            shapes = tuple(shape for shape in shapes if shape.name == "IPv4")
+        for found in find_shapes(shapes, blanked):
+            yield *found, ""
 
 
 def _length(data: bytes, start: int, end: int) -> int:

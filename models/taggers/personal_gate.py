@@ -5,6 +5,7 @@ and wallet prefixes. NumPy finds groups of digits, that is digits with at most a
 expressions on a group's bytes then tell which kinds of number it can be. A gate may announce too much, never too little.
 """
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ _BREAKS = bytes(32 if byte <= 32 or byte >= 0xE2 else byte for byte in range(256
 _SEPARATORS = np.zeros(256, bool)
 _SEPARATORS[list(b" -.()/+x[]~" + bytes([0xC2, 0xB7, 0xE2, 0x80, 0x81, 0x88, *range(0x90, 0x96), 0xBC]))] = True
 _MAX_GAP = 6
+_NO_EXTENSION = frozenset(b"abcdefghijklmnopqrstuvwxyz") - frozenset(b"aeix")
+"""Letters that begin none of libphonenumber's words for an extension."""
 
 _NOISE = re.compile(
     # Dates with or without hours, and plain decimals, also two with a dash between them.
@@ -90,7 +93,9 @@ class Gate:
 
     def __init__(self, kinds: tuple[str, ...], phone_plans: tuple[Plan, ...], phone_cues: re.Pattern[str]) -> None:
         self._kinds = frozenset(kinds)
-        self._plans = phone_plans
+        self._allowing = functools.lru_cache(1 << 16)(
+            lambda digits: tuple(plan.region for plan in phone_plans if plan.allows(digits))
+        )
         self._cues = phone_cues
         wanted = [(kind, pattern) for kind, pattern in _ANCHORS if kind in self._kinds]
         self._anchor_kinds = [kind for kind, _ in wanted]
@@ -181,7 +186,8 @@ class Gate:
 
     def _regions(self, data: bytes, start: int, end: int, first: int, last: int) -> tuple[str, ...]:
         """Return the regions whose plans allow a number that a piece of digits holds."""
-        runs = _RUN.findall(data, start, end)
+        found = list(_RUN.finditer(data, start, end))
+        runs = [match[0] for match in found]
         regions: dict[str, None] = {}
         if b"+" in data[start:end]:
             if is_international(b"".join(runs).decode()):
@@ -190,10 +196,8 @@ class Gate:
         doubtful = len(runs) == 1 or _YEARS.fullmatch(data, start, end)
         if doubtful and (len(runs[0]) > MAX_DIGITS or not self.cued(data, start, end, first, last)):
             return tuple(regions)
-        for digits in _contiguous(runs):
-            for plan in self._plans:
-                if plan.region not in regions and plan.allows(digits):
-                    regions[plan.region] = None
+        for digits in _contiguous(data, found):
+            regions.update(dict.fromkeys(self._allowing(digits)))
         return tuple(regions)
 
     def cued(self, data: bytes, start: int, end: int, first: int, last: int) -> bool:
@@ -236,15 +240,25 @@ def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield low, high
 
 
-def _contiguous(runs: list[bytes]) -> Iterator[str]:
-    """Return the digits of every row of neighbouring runs that is as long as a telephone number."""
-    for first in range(len(runs)):
-        digits = b""
+def _contiguous(data: bytes, runs: list[re.Match[bytes]]) -> Iterator[str]:
+    """Return the digits of every row of neighbouring runs that is as long as a telephone number and may stand for itself.
+
+    libphonenumber's matcher takes no number that follows a letter directly, none that a letter follows unless an extension
+    begins there, and nothing behind a single x but an extension: most constants of programs are no candidates.
+    """
+    for first, begin in enumerate(runs):
+        if data[begin.start() - 1 : begin.start()].isalpha():
+            continue
+        digits, at = b"", begin.start()
         for run in runs[first:]:
-            digits += run
+            between = data[at : run.start()]
+            if b"x" in between and b"xx" not in between:
+                break
+            digits += run[0]
+            at = run.end()
             if len(digits) > MAX_DIGITS:
                 break
-            if len(digits) >= MIN_DIGITS:
+            if len(digits) >= MIN_DIGITS and data[at] not in _NO_EXTENSION:
                 yield digits.decode()
 
 

@@ -1,5 +1,6 @@
 """What can be said of matched values without their recognisers: score, canonical form, and which of two overlapping ones holds."""
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -36,7 +37,11 @@ CUES = {kind: re.compile(rf"(?<![a-z])(?:{words})") for kind, words in _CUE_WORD
 
 
 class Match(NamedTuple):
-    """A value found in a record: span in code points of the original, and the canonical value, which must not leave the tagger."""
+    """A value found in a record: span in code points of the original, and the value, which must not leave the tagger.
+
+    Attributes:
+        region: of a telephone number, whose plan it was found by.
+    """
 
     start: int
     end: int
@@ -45,6 +50,7 @@ class Match(NamedTuple):
     rule: str
     view: str
     value: str
+    region: str
 
 
 def score(kind: str, value: str, stated: float, before: str, after: str) -> float:
@@ -69,13 +75,18 @@ def score(kind: str, value: str, stated: float, before: str, after: str) -> floa
 
 def _is_harmless(value: str, before: str, after: str) -> bool:
     """Tell whether an address is no person's: not of the public network, or a version number that looks like one."""
-    address = ipaddress.ip_interface(value).ip
+    address = _interface(value).ip
     if isinstance(address, ipaddress.IPv6Address):
         return not address.is_global or ("::" in value and address not in _GLOBAL_UNICAST)
     octets = _OCTETS.match(value)
     single = octets is not None and all(len(octet) == 1 for octet in octets[0].split("."))
     follows = re.match(r"\.\d", after) is not None or re.search(r"\d\.$", before) is not None
     return not address.is_global or single or follows or _VERSION.search(before) is not None
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _interface(value: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    return ipaddress.ip_interface(value)
 
 
 def canonical_value(kind: str, value: str, region: str) -> str:
@@ -88,7 +99,7 @@ def canonical_value(kind: str, value: str, region: str) -> str:
         case "bank_card" | "us_ssn":
             return re.sub(r"\D", "", value)
         case "ip":
-            return str(ipaddress.ip_interface(value))
+            return str(_interface(value))
         case "mac":
             return re.sub(r"[^0-9a-f]", "", value.lower())
         case "iban" | "cn_resident_id":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ def everyday_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Screen:
-    """Runs the whole graph in this process, one worker, on the corpus and list of a test."""
+    """Runs the whole graph in this process, unless ``workers`` are asked for, on the corpus and list of a test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -189,7 +189,8 @@ class Screen:
         return from_options(self.given(inputs, out, **options))
 
     def prepare(self, inputs: Path | Sequence[Path], out: Path, until: str = "release", **options: Any) -> Run:
-        return prepare(self.settings(inputs, out, **options), until=until)
+        run = prepare(self.settings(inputs, out, **options), until=until)
+        return run if options.get("workers") else replace(run, workers=0)
 
     def __call__(
         self,

@@ -1,6 +1,7 @@
 """What a new user gets wrong: each mistake is named with its place and a remedy, in a line and without a traceback."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +113,13 @@ def test_an_output_that_cannot_be_written_is_named_before_anything_is_read(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     refused(cli("run", shard, "-o", tmp_path / "file" / "out", *HERE), f"{tmp_path}/file/out", "cannot write there")
-    refused(cli("check", shard, "-o", tmp_path / "file" / "out"), "cannot write there")
+    refused(cli("check", shard, "-o", tmp_path / "file" / "out"), "cannot write in")
 
 
 def test_a_command_on_a_folder_without_a_release_says_how_to_make_one(tmp_path: Path, cli: Cli) -> None:
     for command in (("verify",), ("report",), ("files",), ("explain", "x")):
         refused(cli(command[0], tmp_path, *command[1:]), "no release", "winnow run")
-    refused(cli("publish", tmp_path), "no finished run waits to be published")
+    refused(cli("publish", tmp_path), "no corpus here", "winnow run")
 
 
 # Other encodings
@@ -257,3 +258,33 @@ def test_a_trial_does_not_mix_with_the_whole(tmp_path: Path, shard: Path, cli: C
     assert "Projected for all records" in said
     assert manifest(tmp_path / "out")["counts"]["read"] == 10
     refused(cli("run", shard, "-o", tmp_path / "out", *HERE), "give the trial an output of its own")
+
+
+def test_a_short_key_is_refused(tmp_path: Path, shard: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHORT_KEY", "fifteen bytes..")
+    run = tmp_path / "run.yaml"
+    run.write_text(json.dumps({"inputs": [str(shard)], "output": "out", "key_env": "SHORT_KEY"}))
+    refused(cli("check", run), "the key in SHORT_KEY (key_env) has 15 bytes", "at least 16 random bytes")
+
+
+def test_something_else_in_the_place_of_the_release_is_named_before_the_work(
+    tmp_path: Path, shard: Path, cli: Cli
+) -> None:
+    (tmp_path / "out" / "clean").mkdir(parents=True)
+    for command in ("check", "run"):
+        options = HERE if command == "run" else ()
+        refused(cli(command, shard, "-o", tmp_path / "out", *options), f"{tmp_path / 'out' / 'clean'} is in the way")
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name != "store"] == ["clean"]
+
+
+def test_check_leaves_nothing_behind(tmp_path: Path, shard: Path, cli: Cli) -> None:
+    assert cli("check", shard, "-o", tmp_path / "a" / "b" / "out")[0] == 0
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_name_that_is_not_utf8_is_named(tmp_path: Path, cli: Cli) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with open(os.fsencode(folder) + b"/caf\xe9.jsonl", "wb") as file:
+        file.write(b'{"text": "x"}\n')
+    refused(cli("run", folder, "-o", tmp_path / "out", *HERE), "caf\\xe9.jsonl: the name is not UTF-8")

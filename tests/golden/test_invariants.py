@@ -436,6 +436,28 @@ def test_too_many_dead_letters_fail_with_exit_code_3(tmp_path: Path, cli: Cli) -
     assert unpublished(tmp_path / "out")
 
 
+def test_an_unreadable_row_group_weighs_as_many_as_it_holds(screen: Screen, tmp_path: Path) -> None:
+    shard = tmp_path / "in" / "a.parquet"
+    shard.parent.mkdir()
+    rows = records("s.example", 400)
+    pq.write_table(pa.Table.from_pylist(rows), shard, row_group_size=200, compression="zstd")
+    data = bytearray(shard.read_bytes())
+    first = pq.read_metadata(shard).row_group(0).column(0)
+    at = first.dictionary_page_offset or first.data_page_offset
+    data[at : at + first.total_compressed_size] = bytes(first.total_compressed_size)
+    shard.write_bytes(data)
+    with pytest.raises(
+        DeadLetterLimitError, match=r"200 of 400 entries .* 1 unreadable \(199 more records lost with them\)"
+    ):
+        screen(shard, tmp_path / "out")
+    screen(shard, tmp_path / "out", max_dead={"share": "50%"})
+    assert manifest(tmp_path / "out")["counts"]["dead"] == 1
+    # What is known of the split counts again on a night that does not read it.
+    write_shard(tmp_path / "in" / "b.jsonl", records("s.example", 30))
+    with pytest.raises(DeadLetterLimitError, match="200 of 430 entries"):
+        screen(tmp_path / "in", tmp_path / "out")
+
+
 def test_as_many_dead_letters_as_are_allowed_pass(screen: Screen, tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "a.jsonl", [*records("s.example", 6), b"{\n", b"{\n"])
     with pytest.raises(DeadLetterLimitError):

@@ -246,13 +246,14 @@ if __name__ == "__main__":
 """
 
 
-def test_a_pattern_that_backtracks_for_ever_fails_the_run_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_pattern_that_backtracks_for_ever_fails_the_run_by_name(tmp_path: Path, workers: int) -> None:
     write_shard(tmp_path / "in" / "a.jsonl", records("s.example", 5))
     write_shard(tmp_path / "in" / "b.jsonl", [{"text": "fine"}, {"text": "a" * 60 + "!"}])
     run = {
         "inputs": ["in"],
         "output": "out",
-        "workers": 2,
+        "workers": workers,
         "stall_timeout": 3,
         "taggers": {"endless": {}},
         "split_size": 1,

@@ -67,6 +67,7 @@ def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
         draw(HEX),
         draw(SMALL),
         draw(SMALL),
+        draw(SMALL),
         released,
         {"a": draw(HEX)},
     )

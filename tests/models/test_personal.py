@@ -8,20 +8,28 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from presidio_analyzer.predefined_recognizers import (
+    CreditCardRecognizer,
+    IpRecognizer,
+    MacAddressRecognizer,
+    UsSsnRecognizer,
+)
 
 from models.documents import Documents
 from models.errors import UsageError
 from models.findings import UNSCANNED, Finding
 from models.identity_numbers import is_luhn, resident_check
 from models.taggers import personal_gate
-from models.taggers.personal import ENTITIES, Personal
+from models.taggers.personal import ENTITIES, OfflineEmail, Personal, _ibans, find_shapes, shapes_of
 from models.taggers.personal_gate import digit_groups
-from models.taggers.personal_phone import Plan, plans
+from models.taggers.personal_phone import MIN_DIGITS, Plan, numbers_in, plans
 from models.taggers.personal_values import CUES, Match, canonical_value, settled
 
 # Made up, or printed as an example in the documents of those who assign them. Kind, and a value that is one token.
@@ -221,7 +229,7 @@ def test_a_longer_reading_wins() -> None:
 
 def test_settling_keeps_the_surer_of_two_on_one_span() -> None:
     def match(start: int, end: int, kind: str, score: float) -> Match:
-        return Match(start, end, kind, score, "rule", "raw", "")
+        return Match(start, end, kind, score, "rule", "raw", "", "")
 
     whole, part = match(0, 10, "email", 0.5), match(2, 9, "email", 0.5)
     assert settled([part, whole, whole]) == [whole]
@@ -240,11 +248,13 @@ def test_without_a_key_there_are_no_hashes() -> None:
 
 
 def test_equal_values_have_equal_hashes_however_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WINNOW_TEST_KEY", "s3cret")
+    monkeypatch.setenv("WINNOW_TEST_KEY", "a secret of sixteen bytes")
     tagger = Personal(key_env="WINNOW_TEST_KEY")
     text = "13800138000，+86 138-0013-8000，１３８\u200b００１３８０００，13800138001"
     first, second, third, other = (finding.value_hmac for finding in tagged(text, tagger))
-    expected = hmac.new(b"s3cret", b"personal.cn_mobile\x0013800138000", hashlib.sha256).hexdigest()[:32]
+    expected = hmac.new(b"a secret of sixteen bytes", b"personal.cn_mobile\x0013800138000", hashlib.sha256).hexdigest()[
+        :32
+    ]
     assert first == second == third == expected
     assert other != first
 
@@ -279,21 +289,21 @@ def test_a_missing_key_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("WINNOW_TEST_KEY", raising=False)
     tagger = Personal(key_env="WINNOW_TEST_KEY")
     for use in (tagger.load, lambda: tagger.digest, lambda: tagger.tag(Documents.of(["x"]))):
-        with pytest.raises(UsageError, match="WINNOW_TEST_KEY is not set; set it"):
+        with pytest.raises(UsageError, match=r"WINNOW_TEST_KEY \(key_env\) is not set; export"):
             use()
 
 
 def test_the_digest_holds_the_keys_id_and_nothing_holds_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     tagger = Personal(key_env="WINNOW_TEST_KEY")
-    monkeypatch.setenv("WINNOW_TEST_KEY", "s3cret")
+    monkeypatch.setenv("WINNOW_TEST_KEY", "a secret of sixteen bytes")
     one = tagger.digest
     tagger.load()
     tagger.tag(Documents.of(["13800138000"]))
-    assert b"s3cret" not in pickle.dumps(tagger)
-    assert "s3cret" not in repr(tagger)
-    monkeypatch.setenv("WINNOW_TEST_KEY", "other")
+    assert b"a secret of sixteen bytes" not in pickle.dumps(tagger)
+    assert "a secret of sixteen bytes" not in repr(tagger)
+    monkeypatch.setenv("WINNOW_TEST_KEY", "another secret, also long")
     assert tagger.digest != one
-    monkeypatch.setenv("WINNOW_OTHER_NAME", "s3cret")
+    monkeypatch.setenv("WINNOW_OTHER_NAME", "a secret of sixteen bytes")
     assert Personal(key_env="WINNOW_OTHER_NAME").digest == one
 
 
@@ -440,7 +450,7 @@ def test_a_plan_allows_what_its_region_dials() -> None:
 
 
 def test_no_value_is_in_a_finding_or_a_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WINNOW_TEST_KEY", "s3cret")
+    monkeypatch.setenv("WINNOW_TEST_KEY", "a secret of sixteen bytes")
     values = [*(value for _, value in VALUES), "XX00 zzzz 1234 5678 9012", "DE89 3704 0044 0532 0130 0É"]
     with caplog.at_level(logging.DEBUG):
         findings = tagged("，".join(values), Personal(key_env="WINNOW_TEST_KEY"))
@@ -469,3 +479,48 @@ def test_no_socket_is_opened_and_no_cache_is_written(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
     assert (ran.returncode, ran.stdout.split()) == (0, ["3"]), ran.stderr
     assert not list(tmp_path.iterdir())
+
+
+# Short cuts: each must find what the library finds by itself
+
+WRITTEN = [
+    "call (010) 6552 9988 or 0755-8888 7777 ext 12, 400-820-8820",
+    "+86 10 6552 9988, 0049 30 901820, tel 020 7946 0018 x123, 0171 555 0100x9",
+    "0x02000013 0x0 0x1000>; 12.188217 -3.703125l q0.125 0.96875",
+    "30 901820/030 901821; 512-795-8536 (030) 901820 (mobile) 1/2/2023 10:00",
+    "a1 01 05 07 19 e 01/04050100.xhp (0xx11) 5555-1234 0 2008-10-04 23:00",
+    "电话\n01065529988\n传真 0xx11 5555 1234#5 555.123.4567 2128765432,12",
+    "8 (495) 123-45-67 1 800 555 0199~7 00 00964419734: 10 192 1 0 2880 2872 135 3",
+]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_the_plan_turns_away_nothing_that_the_matcher_would_find(text: str) -> None:
+    regions = ("CN", "US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
+    for plan in plans(regions):
+        stock = [(m.start, m.end) for m in phonenumbers.PhoneNumberMatcher(text, plan.region)]
+        assert list(numbers_in(text, plan)) == stock, plan.region
+
+
+@given(st.text(alphabet="0123456789+-./() xX#~,;eat\n电", max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_the_plan_turns_away_nothing_whatever_is_written(text: str) -> None:
+    for plan in plans(("CN", "DE", "BR")):
+        stock = [(m.start, m.end) for m in phonenumbers.PhoneNumberMatcher(text, plan.region)]
+        kept = [span for span in stock if sum(c.isdigit() for c in text[slice(*span)]) >= MIN_DIGITS]
+        assert [span for span in numbers_in(text, plan) if span in kept] == kept
+
+
+@pytest.mark.parametrize(
+    "recogniser",
+    [OfflineEmail(), IpRecognizer(), MacAddressRecognizer(), UsSsnRecognizer(), CreditCardRecognizer(), *_ibans()],
+)
+def test_the_patterns_find_what_the_recogniser_does(recogniser: Any) -> None:
+    text = (
+        "a.b@example.org,c@d.invalid 8.8.8.8/24 ::1 fe80::1%eth0 2001:db8::8.8.8.8 1:2:3:4:5:6:7:8 12:34:56:78:9a:bc:de "
+        "00:1B:44:11:3A:B7 4111 1111 1111 1111 4111111111111112 078-05-1120 219 09 9999 DE89 3704 0044 0532 0130 00 999.1.1.1"
+    )
+    shapes = shapes_of(recogniser)
+    stock = {(r.start, r.end, r.score) for r in recogniser.analyze(text, [])}
+    assert stock
+    assert {found[:3] for found in find_shapes(shapes, text)} == stock

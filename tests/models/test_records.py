@@ -136,7 +136,7 @@ def test_only_the_splits_whose_bytes_changed_would_pass_unseen_and_they_are_the_
 
 
 @pytest.mark.parametrize(
-    "change", ["same size", "truncated", "longer", "fewer groups", "other columns", "empty", "not parquet"]
+    "change", ["same size", "truncated", "longer", "fewer groups", "other columns", "empty", "not parquet", "footer"]
 )
 def test_a_parquet_shard_that_changed_after_planning_is_refused(tmp_path: Path, change: str) -> None:
     path = table_file(tmp_path)
@@ -150,6 +150,7 @@ def test_a_parquet_shard_that_changed_after_planning_is_refused(tmp_path: Path, 
             table_file(tmp_path, pa.table({"other": TEXTS}))
         case _:
             place = data.index(b"text 50")
+            footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
             rewritten(
                 path,
                 {
@@ -158,6 +159,8 @@ def test_a_parquet_shard_that_changed_after_planning_is_refused(tmp_path: Path, 
                     "longer": data + b"more",
                     "empty": b"",
                     "not parquet": b"x" * len(data),
+                    # The footer alone: the same pages under another column's name.
+                    "footer": data[:footer] + data[footer:].replace(b"id", b"di", 1),
                 }[change],
             )
     with pytest.raises(ShardChangedError, match=r"shard\.parquet changed"):
