@@ -39,7 +39,7 @@ class Outcome:
         twins: shards with the same content as another.
         gone: shards withdrawn.
         job: see :meth:`models.job.Job.described`.
-        restricted: root of quarantine and dead letters.
+        restricted: root of quarantine and dead letters, empty where it is the output: that may be moved.
         as_of: the date that comparisons used.
     """
 
@@ -123,7 +123,7 @@ def conclude(
         agenda.twins,
         agenda.gone,
         job.described(version("winnow-corpus")),
-        job.restricted,
+        "" if job.restricted == job.root else job.restricted,
         job.as_of,
     )
 

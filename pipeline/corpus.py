@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ class Corpus:
         """Raise UsageError if nothing was ever run here."""
         if not (self.root / "store").is_dir():
             raise UsageError(f"{self.root}: no corpus here; make one with: winnow run … -o {self.root}")
+
+    def restricted(self, manifest: Mapping[str, Any]) -> Path:
+        """Return the root of quarantine and dead letters that a release has."""
+        return Path(manifest["restricted"]) if manifest["restricted"] else self.root
 
     def release(self, number: int) -> Path:
         return self.root / "releases" / str(number)
@@ -146,8 +150,8 @@ def check_same(corpus: Corpus, job: Job) -> None:
             f"{corpus.root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
             "give the trial an output of its own"
         )
-    if manifest["restricted"] != job.restricted:
+    if corpus.restricted(manifest) != Path(job.restricted):
         raise UsageError(
-            f"{corpus.root} keeps quarantine and dead letters in {manifest['restricted']}, this run would keep them in "
+            f"{corpus.root} keeps quarantine and dead letters in {corpus.restricted(manifest)}, this run would keep them in "
             f"{job.restricted}; leave restricted as it is, or start a new output"
         )

@@ -52,7 +52,7 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
         run, outcome, _ = waiting(corpus)
         named.add(f"runs/{run}/outcome.json")
         named |= _named(corpus, {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources})
-    roots = {Path(corpus.manifest(number)["restricted"]) for number in numbers} - {corpus.root}
+    roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     count = size = 0
     for root in (corpus.root, *sorted(root for root in roots if (root / "store").is_dir())):
         # What says that a release was made goes before what was made: half done, nothing says so of parts that are gone.

@@ -75,8 +75,8 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
             if (shard := catalogue.shard(path)) is not None
         ],
     }
-    is_apart = Path(outcome.restricted) != corpus.root
-    restricted = Path(outcome.restricted)
+    restricted = corpus.restricted(manifest)
+    is_apart = restricted != corpus.root
     with _staging(corpus.root) as staged, _staging(restricted) as private:
         _stage(staged, private if is_apart else staged, catalogue, manifest, sources, corpus, restricted)
         number = corpus.publish(staged, (restricted, private) if is_apart else None, outcome.base)

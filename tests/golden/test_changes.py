@@ -389,6 +389,15 @@ def test_two_roots_with_the_same_relative_path_are_refused_with_the_remedy(scree
     assert set(states(tmp_path / "both")) == {"s.example", "t.example"}
 
 
+def test_an_output_that_moved_goes_on_where_it_is(screen: Screen, corpus: Path, tmp_path: Path) -> None:
+    screen(corpus, tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert not screen(corpus, tmp_path / "moved").published.is_new
+    write_shard(tmp_path / "in" / "new.jsonl", records("new.example", 30))
+    assert screen(corpus, tmp_path / "moved").published.number == 2
+    assert not list(verify(Corpus(tmp_path / "moved")))
+
+
 def test_a_corpus_that_moved_is_known_again(screen: Screen, corpus: Path, tmp_path: Path) -> None:
     screen(corpus, tmp_path / "out")
     corpus.rename(tmp_path / "moved")
