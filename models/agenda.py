@@ -8,7 +8,7 @@ from models.catalogue import Catalogue, Row
 from models.errors import UsageError
 from models.job import Job
 from models.parsing import is_source_in_path, source_of_path
-from models.shard import Reading, Shard, Split
+from models.shard import Columns, Reading, Shard, Split
 from models.tag_pass import LayerRef
 
 
@@ -58,6 +58,11 @@ class Agenda:
             "splits_to_tag": len(todo),
             "bytes_to_tag": sum(split.shard.size // split.of for split in todo),
             "columns": [[said, len(paths), paths[0]] for said, paths in sorted(columns.items())],
+            "lacking": [
+                [role, len(paths), paths[0]]
+                for role in ("id", "source", "url")
+                if (paths := [shard.path for shard in self.shards if role in shard.lacks])
+            ],
         }
 
 
@@ -70,6 +75,7 @@ def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool
     Raises:
         UsageError: if a path is in the catalogue from another root: one would silently replace the other.
     """
+    check_mapped([(shard.columns, shard.lacks) for shard in planned])
     named = {shard.path: shard for shard in planned}
     new = set()
     for path, shard in named.items():
@@ -97,6 +103,20 @@ def settle(planned: Sequence[Shard], catalogue: Catalogue, job: Job, exact: bool
     shards, twins = _find_twins([named[path] for path in sorted(named)], job.reading)
     count = sum(cut.records for shard in shards for cut in shard.cuts)
     return Agenda(tuple(_limit(shards, job.reading.limit)), frozenset(new), gone, twins, count)
+
+
+def check_mapped(shards: Sequence[tuple[Columns, tuple[str, ...]]]) -> None:
+    """Refuse a mapping of ``id``, ``source`` or ``url`` to a column that no shard has: a slip of the pen would pass for a choice.
+
+    Raises:
+        UsageError: naming the column.
+    """
+    for role in ("id", "source", "url"):
+        if shards and all(role in lacks for _, lacks in shards):
+            raise UsageError(
+                f"columns.{role}: no shard has {getattr(shards[0][0], role)!r} (looked for in the schema, or the first records); "
+                "name a column that is there, or leave it out"
+            )
 
 
 def _find_twins(shards: Sequence[Shard], reading: Reading) -> tuple[list[Shard], tuple[tuple[str, str], ...]]:

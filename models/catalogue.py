@@ -182,7 +182,7 @@ def _row(facts: Mapping[str, Any], tally: pa.Table) -> Row:
     shard, cut, released = dict(facts["shard"]), dict(facts["cut"]), facts["release"]
     columns = shard["columns"]
     shard["columns"] = Columns(tuple(columns["text"]), columns["id"], columns["source"], columns["url"])
-    shard["cuts"] = ()
+    shard["cuts"], shard["lacks"] = (), tuple(shard["lacks"])
     cut["flaw"] = tuple(cut["flaw"])
     split = Split(Shard(**shard), Cut(**cut), facts["index"], facts["of"])
     digest, kinds, sources = facts["known"]

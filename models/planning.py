@@ -3,14 +3,14 @@
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
 
-from models.columns import USUAL, is_textual, leaf_type, recognise
+from models.columns import USUAL, is_textual, leaf_type, pieces, recognise
 from models.containers import DamagedError, Reader, container_of, open_container
 from models.errors import UsageError
 from models.files import Opener, unchanged
@@ -70,8 +70,13 @@ def _plan(file: BinaryIO, head: bytes, root: str, path: str, reading: Reading, s
     return _plan_jsonl(file, root, path, reading, split_size, container)
 
 
-def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Columns:
-    """Return the columns of a shard from its first bytes, as planning would find them.
+def _lacks(columns: Columns, has: Callable[[str], bool]) -> tuple[str, ...]:
+    mapped = {"id": columns.id, "source": columns.source, "url": columns.url}
+    return tuple(role for role, path in mapped.items() if path is not None and not has(path))
+
+
+def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> tuple[Columns, tuple[str, ...]]:
+    """Return the columns of a shard from its first bytes, and which are mapped but not there, as planning would find them.
 
     Raises:
         UsageError: if it has no column to take text from.
@@ -85,14 +90,14 @@ def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> Colu
                 columns = reading.columns or recognise(parquet.schema_arrow.names, location)
                 _check_columns(parquet.schema_arrow, columns, location)
                 _check_origin(columns, reading, location)
-                return columns
-            return reading.columns or Columns()
+                return columns, _lacks(columns, lambda path: leaf_type(parquet.schema_arrow, path) is not None)
+            return reading.columns or Columns(), ()
         cutter = _Cutter(open_container(file, container_of(head)), reading, 1, False)
         with contextlib.suppress(DamagedError):
             cutter.start(cutter.stream.read(_CHUNK))
         columns = reading.columns or cutter.columns(location)
         _check_origin(columns, reading, location)
-        return columns
+        return columns, cutter.lacks(columns)
 
 
 def _hash(file: BinaryIO) -> tuple[str, int]:
@@ -133,7 +138,18 @@ def _plan_jsonl(file: BinaryIO, root: str, path: str, reading: Reading, split_si
     while hashing.read(_CHUNK):
         pass  # what lies behind damage is part of the shard's content too
     columns = reading.columns or cutter.columns(f"{root.rstrip('/')}/{path}")
-    return Shard(root, path, hashing.size, hashing.sha.hexdigest(), "jsonl", container, cutter.encoding, columns, cuts)
+    return Shard(
+        root,
+        path,
+        hashing.size,
+        hashing.sha.hexdigest(),
+        "jsonl",
+        container,
+        cutter.encoding,
+        columns,
+        cuts,
+        lacks=cutter.lacks(columns),
+    )
 
 
 @dataclass
@@ -223,19 +239,28 @@ class _Cutter:
 
         Several, for a record may leave out what it has nothing for; of the usual names for text the most frequent one counts.
         """
-        counts: Counter[str] = Counter()
+        records = list(self._records())
+        counts = Counter(name for record in records for name in record)
+        text = max(USUAL["text"], key=lambda name: counts[name])
+        names = [name for name in counts if name == text or name not in USUAL["text"]]
+        return recognise(names, location) if records else Columns()
+
+    def lacks(self, columns: Columns) -> tuple[str, ...]:
+        """Return the roles that are mapped to a column which the first objects do not have; none if there are no objects."""
+        records = list(self._records())
+        return _lacks(columns, lambda path: any(pieces(record, path) for record in records)) if records else ()
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        """Give the first objects of the head."""
         start, seen = 0, 0
         for end in [*line_ends(self.head, self.encoding).tolist(), len(self.head)]:
             record = _json(self.head[start:end], self.encoding)
             start = end
             if isinstance(record, dict):
-                counts.update(record.keys())
+                yield record
                 seen += 1
             if seen == _RECOGNISED_IN:
                 break
-        text = max(USUAL["text"], key=lambda name: counts[name])
-        names = [name for name in counts if name == text or name not in USUAL["text"]]
-        return recognise(names, location) if seen else Columns()
 
 
 def _json(line: bytes, encoding: str) -> Any:
@@ -248,15 +273,16 @@ def _json(line: bytes, encoding: str) -> Any:
 def _plan_parquet(file: BinaryIO, root: str, path: str, reading: Reading, split_size: int) -> Shard:
     location = f"{root.rstrip('/')}/{path}"
     checksum, size = _hash(file)
-    columns = reading.columns or Columns()
+    columns, lacks = reading.columns or Columns(), tuple[str, ...]()
     try:
         with open_parquet(file) as parquet:
             columns = reading.columns or recognise(parquet.schema_arrow.names, location)
             _check_columns(parquet.schema_arrow, columns, location)
+            lacks = _lacks(columns, lambda path: leaf_type(parquet.schema_arrow, path) is not None)
             cuts = tuple(_cut_row_groups(file, parquet.metadata, size, split_size))
     except Unreadable as error:
         cuts = (Cut(0, 0, 0, 0, hashlib.sha256().hexdigest(), ("unreadable", error.detail)),)
-    return Shard(root, path, size, checksum, "parquet", "", "", columns, cuts)
+    return Shard(root, path, size, checksum, "parquet", "", "", columns, cuts, lacks=lacks)
 
 
 def _check_columns(schema: pa.Schema, columns: Columns, location: str) -> None:

@@ -118,6 +118,7 @@ class Shard:
         cuts: the splits, in order; never empty.
         twin: the path of the shard with the same content that is tallied in this one's stead, or empty.
         reading: digest of the :class:`Reading` that it was planned with.
+        lacks: which of ``id``, ``source`` and ``url`` are mapped to a column that it does not have; of JSONL, in its first records.
     """
 
     root: str
@@ -131,6 +132,7 @@ class Shard:
     cuts: tuple[Cut, ...]
     twin: str = ""
     reading: str = ""
+    lacks: tuple[str, ...] = ()
 
     def splits(self) -> list["Split"]:
         bare = replace(self, cuts=())

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from models.agenda import check_mapped
 from models.errors import UsageError
 from models.planning import peek_columns
 from models.store import LocalStore
@@ -39,8 +40,12 @@ def check(settings: Settings) -> Iterator[str]:
     yield f"inputs: {len(set(shards))} shards below {root}"
     opener = workspace(job).opener
     said: Counter[str] = Counter()
+    peeked = []
     for path in sorted(set(shards))[:_PEEKED]:
-        said[peek_columns(opener, root, path, job.reading).in_words()] += 1
+        peeked.append(peek_columns(opener, root, path, job.reading))
+        said[peeked[-1][0].in_words()] += 1
+    if len(peeked) == len(set(shards)):
+        check_mapped(peeked)
     for columns, count in sorted(said.items()):
         yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
     check_same(Corpus(Path(job.root)), job)

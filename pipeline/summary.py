@@ -59,6 +59,10 @@ def _show_plan(out: Console, plan: dict[str, Any]) -> None:
     )
     for said, count, example in plan["columns"]:
         out.print(f"columns: {said} ({count:,} shards, {example} among them)", markup=False)
+    for role, count, example in plan["lacking"]:
+        out.print(
+            f"warning: {count:,} shards have no such {role} column in their first records: {example}", markup=False
+        )
     for path, twin in plan["twins"]:
         out.print(f"warning: {path} has the same content as {twin}; it is tallied once", markup=False)
 

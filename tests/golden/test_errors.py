@@ -288,3 +288,24 @@ def test_a_file_name_that_is_not_utf8_is_named(tmp_path: Path, cli: Cli) -> None
     with open(os.fsencode(folder) + b"/caf\xe9.jsonl", "wb") as file:
         file.write(b'{"text": "x"}\n')
     refused(cli("run", folder, "-o", tmp_path / "out", *HERE), "caf\\xe9.jsonl: the name is not UTF-8")
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_mapped_column_that_no_shard_has_is_refused(tmp_path: Path, cli: Cli, suffix: str, command: str) -> None:
+    rows = records("s.example", 30)
+    shard = tmp_path / "in" / f"a.{suffix}"
+    write_shard(shard, rows)
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), shard)
+    options = HERE if command == "run" else ()
+    answer = cli(command, shard, "-o", tmp_path / "out", "--text", "text", "--source", "sorce", *options)
+    refused(answer, "columns.source: no shard has 'sorce'", "leave it out")
+
+
+def test_a_mapped_column_that_some_shards_lack_is_warned_of(tmp_path: Path, cli: Cli) -> None:
+    write_shard(tmp_path / "in" / "a.jsonl", records("s.example", 30))
+    write_shard(tmp_path / "in" / "b.jsonl", [{"text": f"no source {n}"} for n in range(30)])
+    code, said, _ = cli("run", tmp_path / "in", "-o", tmp_path / "out", "--text", "text", "--source", "source", *HERE)
+    assert code == 0
+    assert "warning: 1 shards have no such source column in their first records: b.jsonl" in said
