@@ -48,7 +48,7 @@ class Agenda:
         todo = [split for split in self.splits() if reusable(split, catalogue, job) is None]
         return {
             "shards": len(self.shards),
-            "new": len(self.new),
+            "new": sum(shard.path in self.new for shard in self.shards),
             "gone": list(self.gone),
             "twins": [list(pair) for pair in self.twins],
             "bytes": sum(shard.size for shard in self.shards),

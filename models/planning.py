@@ -230,7 +230,8 @@ class _Cutter:
             mark = 2
             encoding = "utf-16-le" if data[:2] == b"\xff\xfe" else "utf-16-be"
         elif encoding == "utf-16":
-            encoding = "utf-16-le"
+            # JSON begins with a character of ASCII (RFC 4627, section 3).
+            encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
         self.encoding, self.head = encoding, data[mark:]
         return mark
 

@@ -364,6 +364,9 @@ def main() -> None:
         said = re.sub(r" \[while running '[^']*'\]", "", str(error))
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {said}", markup=False)
         sys.exit(error.exit_code)
+    except OSError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {error}", markup=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

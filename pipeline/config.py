@@ -29,7 +29,7 @@ def _size(value: Any) -> Any:
         return value
     number = value.strip().rstrip("BKMGIbkmgi ")
     unit = value.strip()[len(number) :].strip().upper()
-    if not number.isdigit() or unit not in _UNITS:
+    if not number.isdecimal() or unit not in _UNITS:
         raise ValueError(f"must be a size such as 64MB or 16MiB, is {value!r}")
     return int(number) * _UNITS[unit]
 

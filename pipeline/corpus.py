@@ -1,7 +1,9 @@
 """A corpus on disk: its releases, the one pointer, and what the pointer names."""
 
+import contextlib
 import json
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,18 @@ class Corpus:
         if not (self.root / "store").is_dir():
             raise UsageError(f"{self.root}: no corpus here; make one with: winnow run … -o {self.root}")
 
+    def claim(self, restricted: Path) -> None:
+        """Take a restricted root for this corpus alone: two in one would overwrite each other's releases.
+
+        Raises:
+            UsageError: if it is another corpus's.
+        """
+        own = _identity(self.root / "store" / ".corpus", uuid.uuid4().hex)
+        if _identity(restricted / ".corpus", own) != own:
+            raise UsageError(
+                f"restricted: {restricted} is that of another corpus; name a folder of its own for {self.root}"
+            )
+
     def restricted(self, manifest: Mapping[str, Any]) -> Path:
         """Return the root of quarantine and dead letters that a release has."""
         return Path(manifest["restricted"]) if manifest["restricted"] else self.root
@@ -56,7 +70,9 @@ class Corpus:
         number = self.number if number is None else number
         path = self.release(number) / "manifest.json"
         if not number or not path.exists():
-            raise UsageError(f"{self.root}: no release {number or ''} here; make one with: winnow run … -o {self.root}")
+            raise UsageError(
+                f"{self.root}: no release{f' {number}' if number else ''} here; make one with: winnow run … -o {self.root}"
+            )
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return manifest
 
@@ -126,6 +142,13 @@ class Corpus:
             link = self.root / name
             if not link.is_symlink():
                 link.symlink_to(Path(CURRENT) / name)
+
+
+def _identity(path: Path, value: str) -> str:
+    """Return what a file holds, made with a value if it is not there."""
+    with contextlib.suppress(FileExistsError), path.open("x") as file:
+        file.write(value)
+    return path.read_text()
 
 
 def check_same(corpus: Corpus, job: Job) -> None:

@@ -43,7 +43,7 @@ def explain(corpus: Corpus, name: str, number: int | None = None) -> Iterator[Ex
     manifest = corpus.manifest(number)
     folder = corpus.release(manifest["release"])
     shard, mark, position = name.rpartition("#")
-    wanted = int(position) if mark and position.isdigit() else None
+    wanted = int(position) if mark and position.isdecimal() else None
     for row in corpus.catalogue(manifest["release"]).rows():
         records = Layer.read(corpus.root / "store" / row.layers[0].name).records
         at = set(_rows_of_id(records, name))

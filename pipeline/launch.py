@@ -49,12 +49,13 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     workers = file.workers or os.cpu_count() or 1
     job = make_job(settings, sample_ppm, limit)
     root = Path(job.root)
+    corpus = Corpus(root)
     LocalStore(root).prepare()
     LocalStore(root / "store", 0o700).prepare()
     if job.restricted != job.root:
         LocalStore(Path(job.restricted), 0o700).prepare()
         LocalStore(Path(job.restricted) / "store", 0o700).prepare()
-    corpus = Corpus(root)
+        corpus.claim(Path(job.restricted))
     check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))

@@ -5,6 +5,7 @@ on as they come. Elements are small (splits), results are receipts.
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -46,6 +47,7 @@ class Watch:
         last: by number of task, when it reported last, from where, and its process.
         planned, done: tasks by stage.
         findings: by tagger.
+        pids: of every process that reported.
     """
 
     def __init__(self) -> None:
@@ -54,9 +56,11 @@ class Watch:
         self.planned: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.findings: Counter[str] = Counter()
+        self.pids: set[int] = set()
 
     def hear(self, number: int, pid: int, stage: str, place: str, count: int) -> None:
         self.last[number] = (time.monotonic(), place, pid)
+        self.pids.add(pid)
         if self.listener is not None:
             self.listener(stage, count)
 
@@ -76,6 +80,8 @@ class Watch:
 
 
 WATCH = Watch()
+_NUMBERS = itertools.count(1)
+"""Of tasks, never used twice: what is known of one that ended must not be taken for one that waits. 0 is this process."""
 _beats: Any = None
 
 
@@ -128,9 +134,8 @@ class Pool:
     def end(self) -> None:
         """Stop at once, whatever is under way."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-        own = {pid for _, _, pid in WATCH.last.values()}
         for child in multiprocessing.active_children():
-            if child.pid in own:
+            if child.pid in WATCH.pids:
                 child.kill()
 
 
@@ -198,7 +203,6 @@ class Pooled(beam.DoFn):
     def start_bundle(self) -> None:
         self._running: dict[Future[Any], tuple[int, Any, int]] = {}
         self._lost: list[Any] = []
-        self._count = 0
 
     def process(self, element: Any) -> Iterator[Any]:
         if not self._workers or self._is_small(element):
@@ -219,8 +223,7 @@ class Pooled(beam.DoFn):
         pass
 
     def _submit(self, element: Any, tries: int) -> None:
-        self._count += 1
-        number = hash((self._stage, self._count, id(self)))
+        number = next(_NUMBERS)
         try:
             future = _shared_pool(self._workers).submit(self._work, number, self._stage, element, self._shared)
         except BrokenProcessPool:
@@ -235,7 +238,8 @@ class Pooled(beam.DoFn):
         results = []
         lost, self._lost = self._lost, []
         for future in done:
-            _, element, tries = self._running.pop(future)
+            number, element, tries = self._running.pop(future)
+            WATCH.last.pop(number, None)
             try:
                 results.append(future.result())
                 WATCH.finish(self._stage)
@@ -272,7 +276,7 @@ class Pooled(beam.DoFn):
 
     def _one(self, element: Any, pool: Pool) -> Any:
         for tries in range(1, _TRIES + 1):
-            number = hash((self._stage, id(element), "alone", tries))
+            number = next(_NUMBERS)
             future = pool.submit(self._work, number, self._stage, element, self._shared)
             while not wait([future], timeout=1.0).done:
                 self._check_stall({number})

@@ -1,5 +1,6 @@
 """What a worker works with: opened shards, stores, and a folder for files on their way."""
 
+import errno
 import fnmatch
 import glob
 import json
@@ -12,13 +13,17 @@ from typing import Any, BinaryIO, Self
 
 from apache_beam.io.filesystems import FileSystems
 
-from models.errors import UsageError
+from models.errors import InputOutputError, UsageError
 from models.files import LocalOpener, Opener
 from models.job import Job
 from models.store import LocalStore, Store, scratch_file
 
-SHARD_PATTERNS = ("*.jsonl", "*.jsonl.*", "*.json.gz", "*.ndjson", "*.ndjson.*", "*.parquet")
-"""What is taken for a shard where a folder is given."""
+SHARD_PATTERNS = (
+    "*.parquet",
+    "*.json.gz",
+    *(f"*.{name}{ending}" for name in ("jsonl", "ndjson") for ending in ("", ".gz", ".zst", ".bz2")),
+)
+"""What is taken for a shard where a folder is given, whatever the case of its letters."""
 
 _BEAT_SECONDS = 1.0
 
@@ -171,17 +176,49 @@ def _matches(pattern: str) -> Iterator[str]:
         return
     if Path(pattern).is_file():
         yield pattern
-        return
-    if Path(pattern).is_dir():
-        for folder, folders, names in os.walk(pattern):
-            folders[:] = sorted(name for name in folders if _is_shown(name))
-            for name in sorted(names):
-                if _is_shown(name) and any(fnmatch.fnmatch(name, known) for known in SHARD_PATTERNS):
-                    yield str(Path(folder) / name)
-        return
-    for path in sorted(glob.glob(pattern, recursive=True)):
-        if Path(path).is_file() and _is_shown(Path(path).name):
-            yield path
+    elif Path(pattern).is_dir():
+        yield from (path for path in _walk(pattern) if _is_shard(path))
+    else:
+        _check_folders(pattern)
+        found = sorted(glob.glob(pattern, recursive=True))
+        yield from (path for path in found if _is_shown(Path(path).name) and not Path(path).is_dir() and _is_file(path))
+
+
+def _walk(top: str) -> Iterator[str]:
+    """Give every file below a folder, links to folders followed once."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(top, onerror=_raise, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = sorted(name for name in folders if _is_shown(name)) if real not in seen else []
+        if real not in seen:
+            yield from (str(Path(folder) / name) for name in sorted(names))
+        seen.add(real)
+
+
+def _raise(error: OSError) -> None:
+    # A folder that cannot be read is not an empty one.
+    raise InputOutputError(f"{error.filename}: {error.strerror}; give yourself the right to read it, or leave it out")
+
+
+def _check_folders(pattern: str) -> None:
+    """Make sure that no folder on a glob's way is passed over because it cannot be read."""
+    parts = Path(pattern).parts
+    for count in range(1, len(parts)):
+        for folder in glob.glob(str(Path(*parts[:count])), recursive=True):
+            if Path(folder).is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                _raise(PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder))
+
+
+def _is_shard(path: str) -> bool:
+    name = Path(path).name
+    known = any(fnmatch.fnmatch(name.lower(), pattern) for pattern in SHARD_PATTERNS)
+    return _is_shown(name) and known and _is_file(path)
+
+
+def _is_file(path: str) -> bool:
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: is no regular file, or a link to one that is gone; mend or remove it")
+    return True
 
 
 def _is_shown(name: str) -> bool:

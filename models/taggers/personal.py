@@ -219,7 +219,13 @@ class Shape(NamedTuple):
 
 
 def shapes_of(recogniser: Any) -> tuple[Shape, ...]:
-    """Return the patterns of a recogniser of Presidio."""
+    """Return the patterns of a recogniser of Presidio.
+
+    Raises:
+        TypeError: if the recogniser does more than to match and check them, as that of IBANs does.
+    """
+    if type(recogniser).analyze is not PatternRecognizer.analyze:
+        raise TypeError(f"{type(recogniser).__name__} looks at matches in its own way")
     flags = recogniser.global_regex_flags
     return tuple(Shape(recogniser, regex.compile(p.regex, flags), p.score, p.name) for p in recogniser.patterns)
 
@@ -234,11 +240,33 @@ def find_shapes(shapes: Sequence[Shape], text: str) -> list[Found]:
     return kept
 
 
+Finder = Callable[[str], Sequence[Found]]
+"""Finds the values of one kind in a window."""
+
+
+def _finder(recogniser: Any) -> Finder:
+    if isinstance(recogniser, IbanRecognizer):
+        return functools.partial(_analyzed, recogniser)
+    return functools.partial(find_shapes, shapes_of(recogniser))
+
+
+def _analyzed(recogniser: Any, text: str) -> list[Found]:
+    """Return what a recogniser's own analysis finds."""
+    results = recogniser.analyze(text, [])
+    return [Found(r.start, r.end, r.score, r.analysis_explanation.pattern_name) for r in results]
+
+
+def _address_finder(recogniser: Any) -> Finder:
+    shapes = shapes_of(recogniser)
+    dotted = tuple(shape for shape in shapes if shape.name == "IPv4")
+    return lambda text: find_shapes(shapes if _COLONS.search(text) else dotted, text)
+
+
 class Recognisers(NamedTuple):
-    """What runs for a configuration: the gate, the patterns of each kind by recogniser, and the plan of each phone region."""
+    """What runs for a configuration: the gate, what finds each kind, and the plan of each phone region."""
 
     gate: Gate
-    by_kind: dict[str, list[tuple[Shape, ...]]]
+    by_kind: dict[str, list[Finder]]
     phones: dict[str, Plan | None]
 
 
@@ -308,7 +336,10 @@ def _recognisers(entities: tuple[str, ...], phone_regions: tuple[str, ...]) -> R
     known = plans(phone_regions)
     return Recognisers(
         Gate(entities, known, CUES["phone"]),
-        {kind: [shapes_of(recogniser) for recogniser in _BUILD[kind]()] for kind in entities},
+        {
+            kind: [(_address_finder if kind == "ip" else _finder)(recogniser) for recogniser in _BUILD[kind]()]
+            for kind in entities
+        },
         {plan.region: plan for plan in known} | {ABROAD: None},
     )
 
@@ -364,10 +395,8 @@ def _results(recognisers: Recognisers, window: Window, folded: str) -> Iterator[
                 f"Phone {region}",
                 region,
             )
-    for shapes in recognisers.by_kind[window.kind]:
-        if window.kind == "ip" and not _COLONS.search(blanked):
-            shapes = tuple(shape for shape in shapes if shape.name == "IPv4")
-        for found in find_shapes(shapes, blanked):
+    for finder in recognisers.by_kind[window.kind]:
+        for found in finder(blanked):
             yield *found, ""
 
 

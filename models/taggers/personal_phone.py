@@ -35,6 +35,7 @@ _KINDS = (
     "voicemail",
 )
 _FIRST_GROUP_ONLY = re.compile(r"\(?\\1\)?")
+_ABROAD = re.compile(r"[1-9]\d{6,14}")
 _INTERNATIONAL = re.compile(r"(?:00|011|810|0)[1-9]\d{6,14}")
 
 
@@ -75,9 +76,8 @@ class Plan:
             rest = digits[len(self.code) :]
             if self.number.fullmatch(rest) or (self.prefix is not None and self._national(rest, self.prefix)):
                 return True
-        return (
-            self.abroad is not None and self.abroad.match(digits) is not None and bool(_INTERNATIONAL.fullmatch(digits))
-        )
+        abroad = self.abroad and self.abroad.match(digits)
+        return bool(abroad and (_INTERNATIONAL.fullmatch(digits) or _ABROAD.fullmatch(digits, abroad.end())))
 
     def _stands_bare(self, digits: str) -> bool:
         """Tell whether a valid number is written without its national prefix; the matcher refuses it where it must not be."""

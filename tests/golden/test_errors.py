@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import MAIL, UNLAWFUL, Cli, Screen, contents, manifest, records, texts, write_run_file, write_shard
 
+from models.errors import UsageError
+
 HERE = ("--workers", "1", "-q")
 
 
@@ -309,3 +311,43 @@ def test_a_mapped_column_that_some_shards_lack_is_warned_of(tmp_path: Path, cli:
     code, said, _ = cli("run", tmp_path / "in", "-o", tmp_path / "out", "--text", "text", "--source", "source", *HERE)
     assert code == 0
     assert "warning: 1 shards have no such source column in their first records: b.jsonl" in said
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path, shard: Path, cli: Cli) -> None:
+    (tmp_path / "in" / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    for command in ("run", "check"):
+        options = HERE if command == "run" else ()
+        refused(cli(command, tmp_path / "in", "-o", tmp_path / "out", *options), "gone.jsonl: is no regular file")
+
+
+def test_a_linked_folder_is_read_once(tmp_path: Path, screen: Screen) -> None:
+    write_shard(tmp_path / "real" / "sub" / "a.jsonl", records("s.example", 30))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "linked").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "back").symlink_to(folder)
+    screen(folder, tmp_path / "out")
+    assert [each["path"] for each in manifest(tmp_path / "out")["inputs"]] == ["linked/sub/a.jsonl"]
+
+
+def test_two_outputs_cannot_share_a_restricted_root(tmp_path: Path, shard: Path, screen: Screen) -> None:
+    apart = str(tmp_path / "apart")
+    screen(shard, tmp_path / "one", restricted=apart)
+    screen(shard, tmp_path / "one", restricted=apart)
+    with pytest.raises(UsageError, match="apart is that of another corpus"):
+        screen(shard, tmp_path / "two", restricted=apart)
+
+
+def test_an_error_of_the_system_is_a_line_too(tmp_path: Path, shard: Path, screen: Screen, cli: Cli) -> None:
+    screen(shard, tmp_path / "out")
+    code, _, said = cli("report", tmp_path / "out", "--to", tmp_path / "no" / "x.html")
+    assert (code, said.startswith("winnow: "), "Traceback" in said) == (1, True, False)
+    refused(cli("explain", tmp_path / "out", "a.jsonl#²"), "no record", code=1)
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_tells_its_byte_order(tmp_path: Path, screen: Screen, codec: str) -> None:
+    shard = tmp_path / "in" / "a.jsonl"
+    shard.parent.mkdir()
+    shard.write_bytes("".join(json.dumps(r) + "\n" for r in records("s.example", 5)).encode(codec))
+    assert screen(shard, tmp_path / "out", encoding="utf-16").outcome.counts["clean"] == 5

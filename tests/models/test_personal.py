@@ -513,7 +513,7 @@ def test_the_plan_turns_away_nothing_whatever_is_written(text: str) -> None:
 
 @pytest.mark.parametrize(
     "recogniser",
-    [OfflineEmail(), IpRecognizer(), MacAddressRecognizer(), UsSsnRecognizer(), CreditCardRecognizer(), *_ibans()],
+    [OfflineEmail(), IpRecognizer(), MacAddressRecognizer(), UsSsnRecognizer(), CreditCardRecognizer()],
 )
 def test_the_patterns_find_what_the_recogniser_does(recogniser: Any) -> None:
     text = (
@@ -524,3 +524,35 @@ def test_the_patterns_find_what_the_recogniser_does(recogniser: Any) -> None:
     stock = {(r.start, r.end, r.score) for r in recogniser.analyze(text, [])}
     assert stock
     assert {found[:3] for found in find_shapes(shapes, text)} == stock
+
+
+def test_a_recogniser_with_a_way_of_its_own_is_not_taken_apart() -> None:
+    with pytest.raises(TypeError, match="IbanRecognizer"):
+        shapes_of(_ibans()[0])
+
+
+@pytest.mark.parametrize("behind", ["", " EUR 20", " BIC CAIXESBB", " 12 May", " 100", "人民币", " PLN, 1 2 3", "\n4"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "ES91 2100 0418 4502 0005 1332",
+        "ES9121000418450200051332",
+        "AT611904300234573201",
+        "PL61109010140000071219812874",
+        "BE68539007547034",
+        "SE4550000000058398257466",
+        "DE89 3704 0044 0532 0130 00",
+        "GB82 WEST 1234 5698 7654 32",
+        "NO9386011117947",
+    ],
+)
+def test_an_iban_ends_where_its_checksum_says(number: str, behind: str) -> None:
+    findings = list(Personal(entities=("iban",)).tag(Documents.of([f"账号 {number}{behind}"])))
+    assert [(f.start, f.end, f.category) for f in findings] == [(3, 3 + len(number), "personal.iban")]
+
+
+@pytest.mark.parametrize("text", ["000 7 301 123-45-67", "000 1 506-233-5678"])
+def test_a_region_with_another_prefix_for_abroad_is_read_as_the_matcher_does(text: str) -> None:
+    (plan,) = plans(("KE",))
+    stock = [(m.start, m.end) for m in phonenumbers.PhoneNumberMatcher(text, "KE")]
+    assert list(numbers_in(text, plan)) == stock != []
