@@ -163,7 +163,7 @@ def suffixes() -> tldextract.TLDExtract:
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@functools.lru_cache(maxsize=1 << 13)
 def registrable_domain(host: str) -> str:
     """Return the registrable domain of a host (Public Suffix List as bundled), or the host where it has none.
 

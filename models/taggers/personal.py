@@ -168,7 +168,7 @@ class Checked(PatternRecognizer):  # type: ignore[misc]  # Presidio is untyped
         return None if self._check(re.sub(r"[^0-9A-Za-z]", "", pattern_text)) else False
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@functools.lru_cache(maxsize=1 << 12)
 def _has_public_suffix(domain: str) -> bool:
     return bool(suffixes()(domain).fqdn)
 

@@ -93,7 +93,7 @@ class Gate:
 
     def __init__(self, kinds: tuple[str, ...], phone_plans: tuple[Plan, ...], phone_cues: re.Pattern[str]) -> None:
         self._kinds = frozenset(kinds)
-        self._allowing = functools.lru_cache(1 << 16)(
+        self._allowing = functools.lru_cache(1 << 13)(
             lambda digits: tuple(plan.region for plan in phone_plans if plan.allows(digits))
         )
         self._cues = phone_cues

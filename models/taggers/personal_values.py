@@ -84,7 +84,7 @@ def _is_harmless(value: str, before: str, after: str) -> bool:
     return not address.is_global or single or follows or _VERSION.search(before) is not None
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@functools.lru_cache(maxsize=1 << 12)
 def _interface(value: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
     return ipaddress.ip_interface(value)
 
