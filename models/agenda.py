@@ -56,7 +56,7 @@ class Agenda:
             "records_in_all": self.records_in_all,
             "splits": sum(len(shard.cuts) for shard in self.shards),
             "splits_to_tag": len(todo),
-            "bytes_to_tag": sum(split.shard.size // split.of for split in todo),
+            "bytes_to_tag": sum(split.size for split in todo),
             "columns": [[said, len(paths), paths[0]] for said, paths in sorted(columns.items())],
             "lacking": [
                 [role, len(paths), paths[0]]

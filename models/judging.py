@@ -62,7 +62,7 @@ class Judged:
         return {
             "states": {row["values"]: row["counts"] for row in counts},
             "splits_to_release": len(splits),
-            "bytes_to_release": sum(split.shard.size // split.of for split in splits),
+            "bytes_to_release": sum(split.size for split in splits),
         }
 
 

@@ -1,6 +1,5 @@
 """The outcome of a run before it is published: a new catalogue, and the tables that come from it."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -59,11 +58,9 @@ class Outcome:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Outcome":
-        facts: dict[str, Any] = json.loads(text)
-        facts["twins"] = tuple((path, twin) for path, twin in facts["twins"])
-        facts["gone"] = tuple(facts["gone"])
-        return cls(**facts)
+    def from_dict(cls, facts: Mapping[str, Any]) -> "Outcome":
+        twins = tuple((path, twin) for path, twin in facts["twins"])
+        return cls(**{**facts, "twins": twins, "gone": tuple(facts["gone"])})
 
 
 def conclude(

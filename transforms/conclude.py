@@ -11,7 +11,8 @@ from models.outcome import Outcome, conclude
 from models.release_pass import Released
 from models.tag_pass import Tagged
 from transforms.base import Base, read_base
-from transforms.workspace import note, workspace
+from transforms.notes import Notes
+from transforms.workspace import workspace
 
 
 @dataclass
@@ -21,12 +22,12 @@ class Conclude(beam.PTransform):
     Attributes:
         agenda, judged: as singletons.
         tagged: as a list.
-        run: names the folder.
+        notes: of the run.
     """
 
     job: Job
     base: Base
-    run: str
+    notes: Notes
     agenda: beam.pvalue.AsSingleton
     tagged: beam.pvalue.AsList
     judged: beam.pvalue.AsSingleton
@@ -41,10 +42,11 @@ class Conclude(beam.PTransform):
     def _conclude(
         self, released: list[tuple[str, Released]], agenda: Agenda, tagged: list[Tagged], judged: Judged
     ) -> Outcome:
-        space = workspace(self.job)
-        catalogue = read_base(self.job, self.base)
-        outcome = conclude(
-            agenda, tagged, judged, released, catalogue, self.base.number, self.job, space.store, space.scratch
-        )
-        note(self.job, self.run, "outcome", outcome.to_dict())
-        return outcome
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            catalogue = read_base(self.job, self.base)
+            outcome = conclude(
+                agenda, tagged, judged, released, catalogue, self.base.number, self.job, space.store, space.scratch
+            )
+            self.notes.write("outcome", outcome.to_dict())
+            return outcome

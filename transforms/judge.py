@@ -9,7 +9,8 @@ from models.job import Job
 from models.judging import Judged, judge_sources
 from models.tag_pass import Tagged
 from transforms.base import Base, read_base
-from transforms.workspace import note, workspace
+from transforms.notes import Notes
+from transforms.workspace import workspace
 
 
 @dataclass
@@ -17,13 +18,13 @@ class Judge(beam.PTransform):
     """Adds up all tallies and writes the states; gives one :class:`Judged`.
 
     Attributes:
-        run: name of the execution.
+        notes: of the run.
         agenda: as a singleton: the splits tallied must be those planned.
     """
 
     job: Job
     base: Base
-    run: str
+    notes: Notes
     agenda: beam.pvalue.AsSingleton
 
     def expand(self, receipts: beam.PCollection) -> beam.PCollection:
@@ -34,8 +35,9 @@ class Judge(beam.PTransform):
         )
 
     def _judge(self, receipts: list[Tagged], agenda: Agenda) -> Judged:
-        space = workspace(self.job)
-        catalogue = read_base(self.job, self.base)
-        judged = judge_sources(agenda, receipts, catalogue, self.job, space.store, space.scratch)
-        note(self.job, self.run, "judge", judged.summary(space.store))
-        return judged
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            catalogue = read_base(self.job, self.base)
+            judged = judge_sources(agenda, receipts, catalogue, self.job, space.store, space.scratch)
+            self.notes.write("judge", judged.summary(space.store))
+            return judged

@@ -12,8 +12,9 @@ from models.job import Job
 from models.planning import plan_shard
 from models.shard import Shard
 from transforms.base import Base, read_base
+from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
-from transforms.workspace import Heard, list_shards, note, workspace
+from transforms.workspace import Heard, list_shards, workspace
 
 _SHARDS_A_TASK = 64
 _SMALL = 8 << 20
@@ -76,35 +77,42 @@ class Plan(beam.PTransform):
         root: input root; shards are known by their path below it.
         base: the release that the run starts from.
         exact: whether shards that are not named leave the corpus.
-        run: name of the execution.
+        notes: of the run.
     """
 
     job: Job
     root: str
     base: Base
     exact: bool
-    run: str
+    notes: Notes
     workers: int
     stall_timeout: float
 
     def expand(self, patterns: beam.PCollection) -> beam.PCollection:
-        job, root, base = self.job, self.root, self.base
-        work = Pooled("plan", plan_task, (job, root), self.workers, self.stall_timeout, _name, _is_small)
+        work = Pooled(
+            "plan", plan_task, (self.job, self.root), self.notes, self.workers, self.stall_timeout, _name, _is_small
+        )
         return (
             patterns
-            | "List" >> beam.FlatMap(lambda names: plan_tasks(names, job, root, base))
+            | "List" >> beam.FlatMap(self._list)
             | "Spread" >> beam.Reshuffle()
             | "HashAndCut" >> beam.ParDo(work)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
             | "Settle" >> beam.Map(self._settle)
         )
 
+    def _list(self, patterns: tuple[str, ...]) -> list[PlanTask]:
+        with self.notes.keeping_errors():
+            self.notes.check_here()
+            return list(plan_tasks(patterns, self.job, self.root, self.base))
+
     def _settle(self, planned: list[list[Shard]]) -> Agenda:
-        shards = [shard for some in planned for shard in some]
-        catalogue = read_base(self.job, self.base)
-        agenda = settle(shards, catalogue, self.job, self.exact)
-        note(self.job, self.run, "plan", agenda.summary(catalogue, self.job))
-        return agenda
+        with self.notes.keeping_errors():
+            shards = [shard for some in planned for shard in some]
+            catalogue = read_base(self.job, self.base)
+            agenda = settle(shards, catalogue, self.job, self.exact)
+            self.notes.write("plan", agenda.summary(catalogue, self.job))
+            return agenda
 
 
 def _is_small(task: PlanTask) -> bool:

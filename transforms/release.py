@@ -1,6 +1,7 @@
 """Release: splits and source states to output parts."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from models.judging import Judged, ReleaseTask
 from models.release_pass import Released
 from models.release_split import release_split
 from models.sources import SourceStates
+from transforms.metrics import Count, Measured
+from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
 from transforms.tag import shared_stream
 from transforms.workspace import Heard, workspace
 
 
-def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[tuple[str, Released]]:
+def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[tuple[str, Released]]]:
     """Release the splits of a task; each comes back with the digest of its split."""
     space = workspace(job)
     states = SourceStates.read(Path(space.store.local(task.states.name)))
@@ -24,11 +27,13 @@ def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) 
     done = []
     with shared_stream([split for split, _, _ in task.splits], opener) as stream:
         for split, layers, digest in task.splits:
-            beat(split.name, split.cut.stop - split.cut.start if split.shard.format == "jsonl" else split.shard.size)
+            clock = time.monotonic()
+            beat(split.name, split.size)
             released = release_split(
                 split, layers, job, states, opener, space.stores(), space.folders(), digest, stream
             )
-            done.append((split.digest(job.reading), released))
+            receipt = split.digest(job.reading), released
+            done.append(Measured(split.name, time.monotonic() - clock, split.size, receipt))
     return done
 
 
@@ -37,23 +42,28 @@ class Release(beam.PTransform):
     """Writes what is not up to date; gives the digest of each split with its :class:`Released`."""
 
     job: Job
+    notes: Notes
     workers: int
     stall_timeout: float
 
     def expand(self, judged: beam.PCollection) -> beam.PCollection:
-        work = Pooled("release", release_task, self.job, self.workers, self.stall_timeout, _name)
+        work = Pooled("release", release_task, self.job, self.notes, self.workers, self.stall_timeout, _name)
         return (
             judged
             | "Tasks" >> beam.FlatMap(_tasks)
             | "Spread" >> beam.Reshuffle()
             | "ReadAndWrite" >> beam.ParDo(work)
-            | "Receipts" >> beam.FlatMap(lambda receipts: receipts)
+            | "Count" >> beam.ParDo(Count("release", self.notes, _counts))
         )
 
 
 def _tasks(judged: Judged) -> tuple[ReleaseTask, ...]:
     WATCH.planned["release"] += len(judged.tasks)
     return judged.tasks
+
+
+def _counts(receipt: tuple[str, Released]) -> Mapping[str, int]:
+    return receipt[1].counts
 
 
 def _name(task: ReleaseTask) -> str:

@@ -1,6 +1,7 @@
 """Tag: splits to receipts, by way of layers in the store."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -18,19 +19,23 @@ from models.tag_pass import Tagged, tag_split
 from models.taggers import Tagger
 from models.tagging import tag
 from transforms.base import Base, read_base
+from transforms.metrics import Count, Measured
+from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
 from transforms.workspace import Heard, workspace
 
 
-def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Tagged]:
+def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[Tagged]]:
     """Tag the splits of a task."""
     space = workspace(job)
     opener = Heard(space.opener, beat)
     with shared_stream([split for split, _ in task.splits], opener) as stream:
-        return [
-            tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
-            for split, layers in task.splits
-        ]
+        done = []
+        for split, layers in task.splits:
+            clock = time.monotonic()
+            tagged = tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
+            done.append(Measured(split.name, time.monotonic() - clock, split.size, tagged))
+    return done
 
 
 @contextlib.contextmanager
@@ -50,17 +55,18 @@ class TagSplits(beam.PTransform):
 
     job: Job
     base: Base
+    notes: Notes
     workers: int
     stall_timeout: float
 
     def expand(self, agenda: beam.PCollection) -> beam.PCollection:
-        work = Pooled("tag", tag_task, self.job, self.workers, self.stall_timeout, _name)
+        work = Pooled("tag", tag_task, self.job, self.notes, self.workers, self.stall_timeout, _name)
         return (
             agenda
             | "Tasks" >> beam.FlatMap(self._tasks)
             | "Spread" >> beam.Reshuffle()
             | "ReadAndTag" >> beam.ParDo(work)
-            | "Receipts" >> beam.FlatMap(_each)
+            | "Count" >> beam.ParDo(Count("tag", self.notes, _counts))
         )
 
     def _tasks(self, agenda: Agenda) -> Iterable[TagTask]:
@@ -69,10 +75,13 @@ class TagSplits(beam.PTransform):
             yield task
 
 
-def _each(receipts: list[Tagged]) -> list[Tagged]:
-    for receipt in receipts:
-        WATCH.findings.update(receipt.findings)
-    return receipts
+def _counts(receipt: Tagged) -> dict[str, int]:
+    return {
+        "records": receipt.entries - receipt.dead,
+        "dead": receipt.dead,
+        **{f"dead_{error}": count for error, count in receipt.errors.items()},
+        **{f"findings_{tagger}": count for tagger, count in receipt.findings.items()},
+    }
 
 
 def _name(task: TagTask) -> str:
