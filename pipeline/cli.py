@@ -13,7 +13,6 @@ import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
-from models.store import in_use
 from pipeline.config import Settings, absolute, from_options, read_run_file
 
 app = typer.Typer(
@@ -221,7 +220,7 @@ _add_stage("judge", "judge", "Plan, tag and judge sources; say what a release wo
 _add_stage("release", "release", "Everything but publishing; the same as: winnow run --no-publish.")
 
 
-Output = Annotated[Path, typer.Argument(help="Folder of the corpus.")]
+Output = Annotated[str, typer.Argument(help="Folder of the corpus, or gs://BUCKET/FOLDER.")]
 ReleaseOption = Annotated[
     int | None, typer.Option("--release", help="Number of the release; default is the current one.")
 ]
@@ -234,9 +233,9 @@ def publish(output: Output) -> None:
     from pipeline.publish import publish as publish_outcome
     from pipeline.publish import waiting
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     corpus.check_exists()
-    with in_use(corpus.root / "store"):
+    with corpus.store.in_use():
         _, outcome, started = waiting(corpus)
         published = publish_outcome(corpus, outcome, started)
     out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
@@ -278,12 +277,12 @@ def report(
     """Say where a release's report is, or write a copy of it."""
     from pipeline.corpus import Corpus
 
-    corpus = Corpus(output.absolute())
-    page = corpus.release(corpus.manifest(release)["release"]) / "report.html"
+    corpus = Corpus(absolute(output, Path.cwd()))
+    found = corpus.release(release)
     if to is None:
-        out.print(str(page), markup=False)
+        out.print(found.where("report.html"), markup=False)
     else:
-        to.write_bytes(page.read_bytes())
+        to.write_bytes(found.read("report.html"))
 
 
 @app.command()
@@ -292,7 +291,7 @@ def verify(output: Output, release: ReleaseOption = None) -> None:
     from pipeline.corpus import Corpus
     from pipeline.verify import verify as verify_release
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     faults = list(verify_release(corpus, release))
     for fault in faults:
         out.print(fault, markup=False)
@@ -316,7 +315,7 @@ def explain(
     from pipeline.explain import explain as find
     from pipeline.explain import in_words
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     manifest = corpus.manifest(release)
     found = list(find(corpus, record, release))
     if not found:
@@ -341,11 +340,11 @@ def files(
 
     if place not in (*PLACES, "all"):
         raise UsageError(f"{place}: there are {', '.join(PLACES)}, and all")
-    corpus = Corpus(output.absolute())
-    manifest = corpus.manifest(release)
-    for file in manifest["files"]:
+    corpus = Corpus(absolute(output, Path.cwd()))
+    found = corpus.release(release)
+    for file in found.manifest["files"]:
         if place in ("all", file["path"].split("/")[0]):
-            out.print(str(corpus.release(manifest["release"]) / file["path"]), markup=False)
+            out.print(found.where(file["path"]), markup=False)
 
 
 @app.command()
@@ -359,7 +358,7 @@ def gc(
     from pipeline.corpus import Corpus
     from pipeline.gc import collect
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     done = collect(corpus, keep, grace, is_trial=dry_run)
     said = "would go" if dry_run else "gone"
     names = ", ".join(str(number) for number in done.releases) or "none"

@@ -15,7 +15,6 @@ from apache_beam.runners.runner import PipelineState
 
 from models.errors import StoreConflictError, ToolError, UsageError, WinnowError
 from models.outcome import Outcome
-from models.store import LocalStore, in_use
 from pipeline.build import STAGES, Run, build
 from pipeline.config import Settings, input_root, make_job
 from pipeline.corpus import Corpus, check_same
@@ -23,6 +22,7 @@ from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
 from transforms.notes import Notes
 from transforms.pool import end_pool
+from transforms.workspace import open_store
 
 _RACES = 5
 
@@ -46,14 +46,13 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     file = settings.file
     engine = make_engine(file.runner, file.beam)
     job = make_job(settings, sample_ppm, limit)
-    root = Path(job.root)
-    corpus = Corpus(root)
-    LocalStore(root).prepare()
-    LocalStore(root / "store", 0o700).prepare()
+    corpus = Corpus(job.root)
+    open_store(job.root).prepare()
+    open_store(f"{job.root}/store", 0o700).prepare()
     if job.restricted != job.root:
-        LocalStore(Path(job.restricted), 0o700).prepare()
-        LocalStore(Path(job.restricted) / "store", 0o700).prepare()
-        corpus.claim(Path(job.restricted))
+        open_store(job.restricted, 0o700).prepare()
+        open_store(f"{job.restricted}/store", 0o700).prepare()
+        corpus.claim(job.restricted)
     check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
@@ -86,13 +85,13 @@ def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) ->
     Raises:
         WinnowError: with place and remedy.
     """
-    with in_use(Path(run.job.root) / "store"):
+    with Corpus(run.job.root).store.in_use():
         return _launch(run, to_publish, say)
 
 
 def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    corpus = Corpus(Path(run.job.root))
+    corpus = Corpus(run.job.root)
     for race in range(_RACES):
         stages = _execute(run)
         if run.until != "release":

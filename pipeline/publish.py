@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +16,9 @@ from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
 from models.errors import UsageError
 from models.outcome import Outcome
-from models.parts import PLACES, RESTRICTED
-from models.store import sync_tree
+from models.parts import PartFile
 from pipeline.corpus import Corpus
+from pipeline.releases import Staged
 from pipeline.report import render_report
 
 BLACKLIST_FORMAT = 1
@@ -47,9 +44,9 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         current = corpus.manifest()
         if current["catalogue"] == catalogue_names and current["job"] == described:
             return Published(outcome.base, False)
-    store = corpus.root / "store"
-    catalogue = Catalogue.read(store / outcome.splits, store / outcome.tallies)
-    sources = with_kind(pq.read_table(store / outcome.sources), catalogue, described)
+    store = corpus.store
+    catalogue = Catalogue.read(store.local(outcome.splits), store.local(outcome.tallies))
+    sources = with_kind(pq.read_table(store.local(outcome.sources)), catalogue, described)
     # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
     run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
@@ -75,11 +72,10 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
             if (shard := catalogue.shard(path)) is not None
         ],
     }
-    restricted = corpus.restricted(manifest)
-    is_apart = restricted != corpus.root
-    with _staging(corpus.root) as staged, _staging(restricted) as private:
-        _stage(staged, private if is_apart else staged, catalogue, manifest, sources, corpus, restricted)
-        number = corpus.publish(staged, (restricted, private) if is_apart else None, outcome.base)
+    with corpus.releases.staging() as folder:
+        parts = [part for row in catalogue.rows() for part in row.release.files]
+        _stage(folder, catalogue, manifest, sources, corpus, parts)
+        number = corpus.publish(Staged(folder, parts, corpus.restricted(manifest)), outcome.base)
     return Published(number, True)
 
 
@@ -97,50 +93,38 @@ def waiting(corpus: Corpus) -> Waiting:
     Raises:
         UsageError: if there is none.
     """
-    runs = corpus.root / "store" / "runs"
-    for path in sorted(runs.glob("*/outcome.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        outcome = Outcome.from_dict(json.loads(path.read_text("utf-8")))
+    ended = [entry for entry in corpus.store.list("runs") if entry.name.endswith("/outcome.json")]
+    for entry in sorted(ended, key=lambda entry: entry.modified, reverse=True):
+        outcome = Outcome.from_dict(json.loads(corpus.store.read(entry.name)))
         if outcome.base == corpus.number:
-            started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
-            return Waiting(path.parent.name, outcome, started)
+            started = datetime.fromtimestamp(entry.modified, UTC).isoformat(timespec="seconds")
+            return Waiting(entry.name.split("/")[1], outcome, started)
     raise UsageError(
         f"{corpus.root}: no finished run waits to be published from release {corpus.number or 'nothing'}; "
         "make one with: winnow run … --no-publish"
     )
 
 
-@contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    """Give an empty folder on a root's own file system, and remove what is left of it."""
-    folder = root / "store" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="release-") as name:
-        staged = Path(name) / "staged"
-        staged.mkdir()
-        yield staged
-
-
 def _stage(
     staged: Path,
-    private: Path,
     catalogue: Catalogue,
     manifest: dict[str, Any],
     sources: pa.Table,
     corpus: Corpus,
-    restricted: Path,
+    parts: Sequence[PartFile],
 ) -> None:
-    """Lay out a release in a folder, quarantine and dead letters in ``private``: links to the parts, and the tables."""
-    for place in PLACES:
-        (private if place in RESTRICTED else staged).joinpath(place).mkdir(mode=0o700 if place in RESTRICTED else 0o755)
-    files = []
-    for row in catalogue.rows():
-        for part in row.release.files:
-            link = (private if part.place in RESTRICTED else staged) / part.place / part.name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            os.link((restricted if part.place in RESTRICTED else corpus.root) / "store" / part.object, link)
-            files.append(
-                {"path": f"{part.place}/{part.name}", "size": part.size, "sha256": part.sha256, "records": part.records}
-            )
+    """Write the tables, the report and the manifest of a release."""
+    files: list[dict[str, Any]] = [
+        {
+            "path": f"{part.place}/{part.name}",
+            "size": part.size,
+            "sha256": part.sha256,
+            "records": part.records,
+            "object": part.object,
+        }
+        for part in parts
+    ]
+    (staged / "audit").mkdir()
     write_json(
         staged / "audit" / "taggers.json", {"taggers": manifest["job"]["taggers"], "policy": manifest["job"]["policy"]}
     )
@@ -154,8 +138,6 @@ def _stage(
         path = staged / name
         files.append({"path": name, "size": path.stat().st_size, "sha256": digest_of_file(path)})
     write_json(staged / "manifest.json", manifest | {"files": files})
-    sync_tree(staged)
-    sync_tree(private)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -202,7 +184,7 @@ def _kind(row: Row, origin: str) -> str:
 
 
 def _previous(corpus: Corpus) -> dict[str, Any]:
-    return json.loads((corpus.release(corpus.number) / "blacklist.json").read_text("utf-8")) if corpus.number else {}
+    return json.loads(corpus.releases.read(corpus.number, "blacklist.json")) if corpus.number else {}
 
 
 def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Lexicon:
         return Findings.of(len(documents), found)
 
     def _artefacts(self) -> list[Artefact]:
-        return [read_artefact(Path(folder), self.name) for folder in self.lists]
+        return [read_artefact(folder, self.name) for folder in self.lists]
 
 
 class Matcher:
@@ -165,7 +165,7 @@ _LOADED: dict[tuple[str, ...], tuple[str, Matcher]] = {}
 
 
 def _matcher(lists: tuple[str, ...]) -> Matcher:
-    return Matcher([term for folder in lists for term in read_terms(read_artefact(Path(folder), Lexicon.name))])
+    return Matcher([term for folder in lists for term in read_terms(read_artefact(folder, Lexicon.name))])
 
 
 def read_terms(artefact: Artefact) -> list[Term]:

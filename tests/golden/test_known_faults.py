@@ -291,7 +291,7 @@ def test_a_pattern_that_backtracks_for_ever_fails_the_run_by_name(tmp_path: Path
 
 def doctor(out: Path, change: Callable[[Layer], Layer]) -> None:
     (path,) = (out / "store" / "layers").rglob("*.arrow")
-    layer = change(Layer.read(path))
+    layer = change(Layer.read(path.read_bytes()))
     path.unlink()
     layer.write(path)
 
