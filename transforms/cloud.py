@@ -37,8 +37,9 @@ _SHA256 = "sha256"
 
 _CHUNK = 8 << 20
 _PAGE = 1000
-_RETRY = DEFAULT_RETRY.with_timeout(300.0)
-"""Of everything: all requests here are safe to repeat, for each has a precondition or changes nothing. Waits 1 s, 2 s … up to a minute."""
+_RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=60.0, multiplier=2.0).with_timeout(300.0)
+"""Of everything: all requests here are safe to repeat, for each has a precondition or changes nothing. The library waits a random part of
+the delay."""
 
 _UNUSED_DAYS = 7
 _LEASES, _CLEANING = "leases", "gc"
@@ -325,10 +326,7 @@ class CloudOpener:
         except FileNotFoundError:
             if generation is None:
                 raise
-            raise ShardChangedError(
-                f"{url}: generation {generation}, which was planned, is gone; the object was written anew or deleted. Name it again "
-                "in a run, or withdraw it with --exact; a bucket with versioning keeps what was overwritten"
-            ) from None
+            raise _gone(path) from None
         return _bucket(url).blob(split_url(url)[1], generation=blob.generation), blob.size
 
 
@@ -355,15 +353,25 @@ class _Reader(io.RawIOBase):
         count = min(len(buffer), self._size - self._at)
         if count <= 0:
             return 0
-        with _in_words(self._path):
-            data = self._blob.download_as_bytes(
-                start=self._at, end=self._at + count - 1, raw_download=True, retry=_RETRY
-            )
+        try:
+            with _in_words(self._path):
+                data = self._blob.download_as_bytes(
+                    start=self._at, end=self._at + count - 1, raw_download=True, retry=_RETRY
+                )
+        except FileNotFoundError:
+            raise _gone(self._path) from None
         if len(data) != count:
             raise OSError(f"{self._path}: {len(data)} bytes came of {count} at {self._at}")
         buffer[:count] = data
         self._at += count
         return count
+
+
+def _gone(path: str) -> ShardChangedError:
+    return ShardChangedError(
+        f"{path}: this generation is gone: the object was written anew or deleted since it was planned. Run again with its name among "
+        "the inputs, or withdraw it with --exact; a bucket with versioning keeps what was overwritten"
+    )
 
 
 def unpinned(path: str) -> tuple[str, int | None]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import nights
 import pytest
 from cluster import Cluster, running
-from rows import EXTERNAL, PROCESS, Row
+from rows import EXTERNAL, PROCESS
 from watching import Night, Seen, check_done, copy, look, runs, totals, two_nights
 
 pytestmark = pytest.mark.cluster
