@@ -101,7 +101,7 @@ def test_a_kill_on_the_cluster_changes_nothing(
     table: Callable[[str], None],
 ) -> None:
     night, output, dice, mark = both[seed % 2], tmp_path / "out", random.Random(seed), uuid.uuid4().hex
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, ATTEMPTS + 1):  # noqa: B007 - it stands in the table
         cluster.up()
         cluster.wait_idle()
         launcher, at = start_and_kill(victim, dice, night, output, cluster, mark)
