@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList, AsSingleton
+from apache_beam.pvalue import AsSingleton
 
 from models.job import Job
 from transforms.base import Base
@@ -50,14 +50,12 @@ def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:
     agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, run.name, *means)
     if run.until == "plan":
         return {"plan": agenda}
-    tagged = agenda | "Tag" >> TagSplits(job, base, *means)
+    tagged = agenda | "Tag" >> TagSplits(job, *means)
     if run.until == "tag":
         return {"plan": agenda, "tag": tagged}
-    judged = tagged | "Judge" >> Judge(job, base, run.name, AsSingleton(agenda))
+    judged = tagged | "Judge" >> Judge(job, run.name, AsSingleton(agenda))
     if run.until == "judge":
         return {"plan": agenda, "tag": tagged, "judge": judged}
-    released = judged | "Release" >> Release(job, *means)
-    concluded = released | "Conclude" >> Conclude(
-        job, base, run.name, AsSingleton(agenda), AsList(tagged), AsSingleton(judged)
-    )
+    released = judged | "Release" >> Release(job, AsSingleton(agenda), *means)
+    concluded = released | "Conclude" >> Conclude(job, base, run.name, AsSingleton(agenda), AsSingleton(judged))
     return {"plan": agenda, "tag": tagged, "judge": judged, "release": concluded}

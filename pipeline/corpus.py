@@ -13,7 +13,7 @@ from models.catalogue import Catalogue
 from models.errors import StoreConflictError, UsageError
 from models.job import Job
 from models.parts import PLACES, RESTRICTED
-from models.store import locked, sync_folder
+from models.store import LocalStore, locked, sync_folder
 from transforms.base import Base
 
 CURRENT = "current"
@@ -82,13 +82,12 @@ class Corpus:
         if not number:
             return Base()
         catalogue = self.manifest(number)["catalogue"]
-        return Base(number, catalogue["splits"], catalogue["tallies"])
+        return Base(number, catalogue["index"])
 
     def catalogue(self, number: int | None = None) -> Catalogue:
         """Return a release's catalogue."""
         facts = self.manifest(number)["catalogue"]
-        store = self.root / "store"
-        return Catalogue.read(store / facts["splits"], store / facts["tallies"])
+        return Catalogue.open(LocalStore(self.root / "store"), facts["index"])
 
     def numbers(self) -> Iterator[int]:
         """Return the numbers of all releases there are, ascending."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.catalogue import Catalogue
 from models.errors import UsageError
-from models.store import not_in_use
+from models.store import LocalStore, not_in_use
 from pipeline.corpus import Corpus
 from pipeline.publish import waiting
 
@@ -51,7 +51,7 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
     with contextlib.suppress(UsageError):
         run, outcome, _ = waiting(corpus)
         named.add(f"runs/{run}/outcome.json")
-        named |= _named(corpus, {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources})
+        named |= _named(corpus, {"index": outcome.index, "sources": outcome.sources})
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     count = size = 0
     for root in (corpus.root, *sorted(root for root in roots if (root / "store").is_dir())):
@@ -69,9 +69,9 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
 
 def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     """Return every store object that a catalogue names."""
-    store = corpus.root / "store"
-    named = set(catalogue.values())
-    for row in Catalogue.read(store / catalogue["splits"], store / catalogue["tallies"]).rows():
+    opened = Catalogue.open(LocalStore(corpus.root / "store"), catalogue["index"])
+    named = {*catalogue.values(), *(ref.name for ref in opened.segments)}
+    for row in opened.rows():
         named |= {part.object for part in row.release.files}
         named |= {layer.name for layer in row.layers}
         named.add(f"receipts/{row.release.digest[:2]}/{row.release.digest}.json")

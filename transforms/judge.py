@@ -5,16 +5,15 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from models.agenda import Agenda
+from models.bundle import Bundle
 from models.job import Job
 from models.judging import Judged, judge_sources
-from models.tag_pass import Tagged
-from transforms.base import Base, read_base
 from transforms.workspace import note, workspace
 
 
 @dataclass
 class Judge(beam.PTransform):
-    """Adds up all tallies and writes the states; gives one :class:`Judged`.
+    """Adds up all tallies and writes the states; gives one :class:`Judged`, whose work lies in the store.
 
     Attributes:
         run: name of the execution.
@@ -22,20 +21,18 @@ class Judge(beam.PTransform):
     """
 
     job: Job
-    base: Base
     run: str
     agenda: beam.pvalue.AsSingleton
 
-    def expand(self, receipts: beam.PCollection) -> beam.PCollection:
+    def expand(self, bundles: beam.PCollection) -> beam.PCollection:
         return (
-            receipts
+            bundles
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
             | "Judge" >> beam.Map(self._judge, self.agenda)
         )
 
-    def _judge(self, receipts: list[Tagged], agenda: Agenda) -> Judged:
+    def _judge(self, bundles: list[Bundle], agenda: Agenda) -> Judged:
         space = workspace(self.job)
-        catalogue = read_base(self.job, self.base)
-        judged = judge_sources(agenda, receipts, catalogue, self.job, space.store, space.scratch)
-        note(self.job, self.run, "judge", judged.summary(space.store))
+        judged = judge_sources(agenda, bundles, self.job, space.store, space.scratch)
+        note(self.job, self.run, "judge", judged.summary())
         return judged

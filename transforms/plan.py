@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from models.agenda import Agenda, settle
+from models.agenda import Agenda, Pack, settle
 from models.errors import UsageError
 from models.job import Job
 from models.planning import plan_shard
@@ -27,11 +27,12 @@ class PlanTask:
     is_small: bool
 
 
-def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> list[Shard]:
+def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> Pack:
     """Hash and cut some shards."""
     job, root = shared
     opener = Heard(workspace(job).opener, beat)
-    return [plan_shard(opener, root, path, job.reading, job.split_size, known) for path, known in task.shards]
+    shards = [plan_shard(opener, root, path, job.reading, job.split_size, known) for path, known in task.shards]
+    return Pack.of(shards)
 
 
 def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iterable[PlanTask]:
@@ -70,7 +71,7 @@ def _are_small(root: str, shards: tuple[tuple[str, Shard | None], ...]) -> bool:
 
 @dataclass
 class Plan(beam.PTransform):
-    """Lists, hashes and cuts shards, and joins them with the catalogue; gives one :class:`Agenda`.
+    """Lists, hashes and cuts shards, and joins them with the catalogue; gives one :class:`Agenda`, whose shards lie in the store.
 
     Attributes:
         root: input root; shards are known by their path below it.
@@ -99,11 +100,10 @@ class Plan(beam.PTransform):
             | "Settle" >> beam.Map(self._settle)
         )
 
-    def _settle(self, planned: list[list[Shard]]) -> Agenda:
-        shards = [shard for some in planned for shard in some]
-        catalogue = read_base(self.job, self.base)
-        agenda = settle(shards, catalogue, self.job, self.exact)
-        note(self.job, self.run, "plan", agenda.summary(catalogue, self.job))
+    def _settle(self, packs: list[Pack]) -> Agenda:
+        space = workspace(self.job)
+        agenda = settle(packs, read_base(self.job, self.base), self.job, self.exact, space.store, space.scratch)
+        note(self.job, self.run, "plan", agenda.facts(space.store))
         return agenda
 
 

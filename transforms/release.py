@@ -1,13 +1,14 @@
 """Release: splits and source states to output parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 
+from models.agenda import Agenda
 from models.job import Job
-from models.judging import Judged, ReleaseTask
+from models.judging import Judged, ReleaseTask, release_tasks
 from models.release_pass import Released
 from models.release_split import release_split
 from models.sources import SourceStates
@@ -15,9 +16,12 @@ from transforms.pool import WATCH, Pooled
 from transforms.tag import shared_stream
 from transforms.workspace import Heard, workspace
 
+Receipt = tuple[int, tuple[str, Released]]
+"""Number of a segment of the agenda, and of one of its splits the digest and what became of it."""
 
-def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[tuple[str, Released]]:
-    """Release the splits of a task; each comes back with the digest of its split."""
+
+def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[Receipt]:
+    """Release the splits of a task; each comes back with the number of its segment and the digest of its split."""
     space = workspace(job)
     states = SourceStates.read(Path(space.store.local(task.states.name)))
     opener = Heard(space.opener, beat)
@@ -28,15 +32,20 @@ def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) 
             released = release_split(
                 split, layers, job, states, opener, space.stores(), space.folders(), digest, stream
             )
-            done.append((split.digest(job.reading), released))
+            done.append((task.segment, (split.digest(job.reading), released)))
     return done
 
 
 @dataclass
 class Release(beam.PTransform):
-    """Writes what is not up to date; gives the digest of each split with its :class:`Released`."""
+    """Writes what is not up to date; gives a :data:`Receipt` a split.
+
+    Attributes:
+        agenda: as a singleton.
+    """
 
     job: Job
+    agenda: beam.pvalue.AsSingleton
     workers: int
     stall_timeout: float
 
@@ -44,16 +53,16 @@ class Release(beam.PTransform):
         work = Pooled("release", release_task, self.job, self.workers, self.stall_timeout, _name)
         return (
             judged
-            | "Tasks" >> beam.FlatMap(_tasks)
+            | "Tasks" >> beam.FlatMap(self._tasks, self.agenda)
             | "Spread" >> beam.Reshuffle()
             | "ReadAndWrite" >> beam.ParDo(work)
             | "Receipts" >> beam.FlatMap(lambda receipts: receipts)
         )
 
-
-def _tasks(judged: Judged) -> tuple[ReleaseTask, ...]:
-    WATCH.planned["release"] += len(judged.tasks)
-    return judged.tasks
+    def _tasks(self, judged: Judged, agenda: Agenda) -> Iterator[ReleaseTask]:
+        for task in release_tasks(judged, agenda, self.job, workspace(self.job).store):
+            WATCH.planned["release"] += 1
+            yield task
 
 
 def _name(task: ReleaseTask) -> str:

@@ -8,6 +8,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from models.agenda import Agenda, TagTask, tag_tasks
+from models.bundle import Bundle, bundle
 from models.documents import Documents
 from models.files import Opener
 from models.findings import Findings
@@ -17,17 +18,16 @@ from models.shard import Split
 from models.tag_pass import Tagged, tag_split
 from models.taggers import Tagger
 from models.tagging import tag
-from transforms.base import Base, read_base
 from transforms.pool import WATCH, Pooled
 from transforms.workspace import Heard, workspace
 
 
-def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Tagged]:
-    """Tag the splits of a task."""
+def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> tuple[int, list[Tagged]]:
+    """Tag the splits of a task; their receipts come with the number of their segment."""
     space = workspace(job)
     opener = Heard(space.opener, beat)
     with shared_stream([split for split, _ in task.splits], opener) as stream:
-        return [
+        return task.segment, [
             tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
             for split, layers in task.splits
         ]
@@ -46,10 +46,9 @@ def shared_stream(splits: list[Split], opener: Opener) -> Iterator[ShardStream |
 
 @dataclass
 class TagSplits(beam.PTransform):
-    """Tags what the agenda lacks; gives :class:`Tagged` receipts."""
+    """Tags what the agenda lacks; gives a :class:`Bundle` of receipts for every segment in which something was tagged."""
 
     job: Job
-    base: Base
     workers: int
     stall_timeout: float
 
@@ -61,18 +60,25 @@ class TagSplits(beam.PTransform):
             | "Spread" >> beam.Reshuffle()
             | "ReadAndTag" >> beam.ParDo(work)
             | "Receipts" >> beam.FlatMap(_each)
+            | "BySegment" >> beam.GroupByKey()
+            | "Keep" >> beam.MapTuple(self._keep)
         )
 
     def _tasks(self, agenda: Agenda) -> Iterable[TagTask]:
-        for task in tag_tasks(agenda, read_base(self.job, self.base), self.job):
+        for task in tag_tasks(agenda, self.job, workspace(self.job).store):
             WATCH.planned["tag"] += 1
             yield task
 
+    def _keep(self, segment: int, receipts: Iterable[Tagged]) -> Bundle:
+        space = workspace(self.job)
+        return bundle(segment, receipts, space.store, space.scratch)
 
-def _each(receipts: list[Tagged]) -> list[Tagged]:
+
+def _each(tagged: tuple[int, list[Tagged]]) -> Iterator[tuple[int, Tagged]]:
+    segment, receipts = tagged
     for receipt in receipts:
         WATCH.findings.update(receipt.findings)
-    return receipts
+        yield segment, receipt
 
 
 def _name(task: TagTask) -> str:
