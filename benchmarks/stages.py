@@ -402,19 +402,25 @@ def bare_loop(run: Any) -> None:
     tasks = plan_tasks(run.patterns, job, run.input_root, run.base)
     packs = [plan_task(task, (job, run.input_root), _ignore) for task in tasks]
     agenda = settle(packs, Catalogue.empty(), job, False, space.store, space.scratch)
-    tagged = itertools.groupby((tag_task(task, job, _ignore) for task in tag_tasks(agenda, job, space.store)), _first)
+    todo = tag_tasks(agenda, job, space.store)
+    tagged = itertools.groupby((each for task in todo for each in _receipts(tag_task(task, job, _ignore))), _first)
     bundles = [
-        bundle(number, [each for _, some in receipts for each in some], space.store, space.scratch)
-        for number, receipts in tagged
+        bundle(number, [each for _, each in receipts], space.store, space.scratch) for number, receipts in tagged
     ]
     judged = judge_sources(agenda, bundles, *means)
     tasks = release_tasks(judged, agenda, job, space.store)
-    released = itertools.groupby((each for task in tasks for each in release_task(task, job, _ignore)), _first)
+    released = itertools.groupby(
+        (each for task in tasks for each in _receipts(release_task(task, job, _ignore))), _first
+    )
     concluded = [
         conclude_segment(agenda, judged, number, dict(each for _, each in receipts), *means)
         for number, receipts in released
     ]
     conclude(agenda, judged, concluded, 0, *means)
+
+
+def _receipts(measured: list[Any]) -> Iterator[Any]:
+    return (each.receipt for each in measured)
 
 
 def _first(receipt: tuple[int, Any]) -> int:

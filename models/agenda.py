@@ -352,7 +352,7 @@ class _Settling:
             digests = [split.digest(self.job.reading) for split in splits]
             todo = [not self._is_valid(shard.path, digest) for digest in digests]
             todo_in_all += sum(todo)
-            self.sums["bytes_to_tag"] += sum(todo) * (shard.size // len(splits))
+            self.sums["bytes_to_tag"] += sum(split.size for split, due in zip(splits, todo, strict=True) if due)
             self.sums["new"] += new
             cuts = [cut_facts(cut) for cut in shard.cuts]
             facts.append({"shard": shard_facts(shard), "cuts": cuts, "splits": digests, "todo": todo, "new": new})
@@ -472,7 +472,7 @@ def together(items: Iterable[Any], split_size: int) -> Iterator[list[Any]]:
             stream.append(item)
             continue
         waiting.append(item)
-        size += split.shard.size // max(1, split.of)
+        size += split.size
         if size >= split_size:
             yield waiting
             waiting, size = [], 0

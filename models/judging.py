@@ -194,7 +194,7 @@ class _AllOf:
 
     def sizes(self, portion: Portion, number: int, due: Sequence[tuple[int, str]]) -> int:
         splits = list(stood(portion, self.receipts(number), self.catalogue, self.job, self.store))
-        return sum(splits[at].split.shard.size // splits[at].split.of for at, _ in due)
+        return sum(splits[at].split.size for at, _ in due)
 
 
 def _write_states(

@@ -82,11 +82,9 @@ class Outcome:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Outcome":
-        facts: dict[str, Any] = json.loads(text)
-        facts["twins"] = tuple((path, twin) for path, twin in facts["twins"])
-        facts["gone"] = tuple(facts["gone"])
-        return cls(**facts)
+    def from_dict(cls, facts: Mapping[str, Any]) -> "Outcome":
+        twins = tuple((path, twin) for path, twin in facts["twins"])
+        return cls(**{**facts, "twins": twins, "gone": tuple(facts["gone"])})
 
 
 @dataclass(frozen=True)

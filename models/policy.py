@@ -64,6 +64,11 @@ class Match(Strict):
     at_least_count: Count = 1
     at_least_per_1000_chars: Density | None = None
 
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether one finding of any score is enough."""
+        return not self.at_least_score and self.at_least_count == 1 and self.at_least_per_1000_chars is None
+
     def is_met(self, count: int, length: int) -> bool:
         """Return whether ``count`` findings, one or more, in ``length`` code points are enough."""
         density = self.at_least_per_1000_chars
@@ -210,9 +215,9 @@ class Decider:
                 # A claim about the whole record has no span to take out; released as "redacted" it would be untouched.
                 whole = "quarantine" if rule.action == "redact" else rule.action
                 reasons += [Reason(rule.id, rule.action if f.start < f.end else whole, f) for f in found]
-        if not any(reason.finding and reason.finding.category == UNSCANNED for reason in reasons):
-            # What nobody scanned is not clean because a policy forgot to say so.
-            reasons += [Reason(UNSCANNED, "quarantine", f) for f in findings if f.category == UNSCANNED]
+        # What nobody scanned is not clean because a policy forgot to say so, or speaks of some such cases only.
+        forgotten = [f for f in findings if f.category == UNSCANNED and not self._always_answers(f)]
+        reasons += [Reason(UNSCANNED, "quarantine", f) for f in forgotten]
         reasons.sort(key=lambda reason: -ACTIONS.index(reason.action))
         return Verdict(reasons[0].action if reasons else "keep", tuple(reasons))
 
@@ -235,6 +240,9 @@ class Decider:
             return False
         places, _ = self._look_up(Finding(0, tagger, category, "", 1.0))
         return any(self.policy.rules[place].action == "redact" for place, _ in places)
+
+    def _always_answers(self, finding: Finding) -> bool:
+        return any(self.policy.rules[place].match.is_unconditional for place, _ in self._look_up(finding)[0])
 
     def _look_up(self, finding: Finding) -> tuple[list[tuple[int, float]], bool]:
         """Return the places of the rules that look at such a finding, each with its least score, and whether it is unlawful."""

@@ -28,7 +28,7 @@ from models.verdicts import DEAD as DEAD_DOOR
 from models.verdicts import DOORS, Outcome, Verdicts, decide, redactions, still_found
 from models.writers import TableWriter
 
-VERSION = 1
+VERSION = 2
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"

@@ -162,6 +162,11 @@ class Split:
         """``<shard path>-00001-of-00008``: the stem of all output files of the split."""
         return f"{self.shard.path}-{self.index + 1:05}-of-{self.of:05}"
 
+    @property
+    def size(self) -> int:
+        """Its share of the shard's bytes, about."""
+        return self.shard.size // self.of
+
     def digest(self, reading: Reading) -> str:
         """Digest of all that decides which records the split has and what they are called."""
         cut = self.cut

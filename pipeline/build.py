@@ -6,9 +6,11 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
 from models.job import Job
+from pipeline.engines import LOCAL, Engine
 from transforms.base import Base
 from transforms.conclude import Conclude
 from transforms.judge import Judge
+from transforms.notes import Notes
 from transforms.plan import Plan
 from transforms.release import Release
 from transforms.tag import TagSplits
@@ -30,6 +32,7 @@ class Run:
         until: the last stage.
         workers: processes that the work is spread over; 0 to do it in the process that the engine gives.
         stall_timeout: seconds.
+        engine: that executes the graph.
     """
 
     job: Job
@@ -41,21 +44,23 @@ class Run:
     until: str = "release"
     workers: int = 1
     stall_timeout: float = 600.0
+    engine: Engine = LOCAL
 
 
 def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:
     """Put the graph of a run into a pipeline, and return what each stage gives."""
-    job, base, means = run.job, run.base, (run.workers, run.stall_timeout)
+    job, base = run.job, run.base
+    notes, means = Notes(job, run.name), (run.workers, run.stall_timeout)
     inputs = pipeline | "Inputs" >> beam.Create([run.patterns])
-    agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, run.name, *means)
+    agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, notes, *means)
     if run.until == "plan":
         return {"plan": agenda}
-    tagged = agenda | "Tag" >> TagSplits(job, *means)
+    tagged = agenda | "Tag" >> TagSplits(job, notes, *means)
     if run.until == "tag":
         return {"plan": agenda, "tag": tagged}
-    judged = tagged | "Judge" >> Judge(job, run.name, AsSingleton(agenda))
+    judged = tagged | "Judge" >> Judge(job, notes, AsSingleton(agenda))
     if run.until == "judge":
         return {"plan": agenda, "tag": tagged, "judge": judged}
-    released = judged | "Release" >> Release(job, AsSingleton(agenda), *means)
-    concluded = released | "Conclude" >> Conclude(job, base, run.name, AsSingleton(agenda), AsSingleton(judged))
+    released = judged | "Release" >> Release(job, notes, AsSingleton(agenda), *means)
+    concluded = released | "Conclude" >> Conclude(job, base, notes, AsSingleton(agenda), AsSingleton(judged))
     return {"plan": agenda, "tag": tagged, "judge": judged, "release": concluded}

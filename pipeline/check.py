@@ -11,6 +11,7 @@ from models.store import LocalStore
 from models.taxonomy import load_taxonomy
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
+from pipeline.engines import make_engine, preflight
 from transforms.workspace import list_shards, workspace
 
 _PEEKED = 20
@@ -23,6 +24,7 @@ def check(settings: Settings) -> Iterator[str]:
         UsageError: at the first thing that would stop the run.
     """
     job = make_job(settings)
+    engine = make_engine(settings.file.runner, settings.file.beam)
     policy = job.policy
     yield f"policy {policy.name}@{policy.version}: {len(policy.rules)} rules, reading {policy.sources.reading}"
     covered = load_taxonomy(policy.taxonomy).ids
@@ -52,4 +54,7 @@ def check(settings: Settings) -> Iterator[str]:
     for folder in {job.root, job.restricted}:
         LocalStore(Path(folder)).check()
         yield f"output: {folder} can be written"
+    for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root}):
+        raise UsageError(f"runner {engine.name}: {fault}")
+    yield f"runner {engine.name}: ready"
     yield "all that can be known before a run is well"

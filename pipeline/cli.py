@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
@@ -39,7 +40,11 @@ SampleOption = Annotated[str | None, typer.Option(help="Try the run on a share o
 LimitOption = Annotated[int, typer.Option(help="Try the run on the first N records.", min=0)]
 ExactOption = Annotated[bool, typer.Option("--exact", help="Shards that are not named leave the corpus.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-ModeOption = Annotated[str, typer.Option("--mode", help="in_memory, or multi_processing of Beam.", hidden=True)]
+RunnerOption = Annotated[str | None, typer.Option("--runner", help="Engine: local, prism, flink or dataflow.")]
+BeamOption = Annotated[
+    list[str] | None,
+    typer.Option("--beam", metavar="NAME=VALUE", help="Any pipeline option of Beam or its runner, by its name."),
+]
 
 
 def _settings(
@@ -55,8 +60,12 @@ def _settings(
     workers: int | None,
     as_of: str | None,
     exact: bool,
+    runner: str | None = None,
+    beam: list[str] | None = None,
 ) -> Settings:
     given: dict[str, Any] = {
+        "runner": runner,
+        "beam": _beam_options(beam) or None,
         "output": output,
         "encoding": encoding,
         "policy": policy,
@@ -78,6 +87,8 @@ def _settings(
             if name in changed and (name != "policy" or changed[name].endswith((".yaml", ".yml"))):
                 changed[name] = absolute(changed[name], Path.cwd())
         file = from_options({"inputs": settings.file.inputs, "output": settings.file.output} | changed).file
+        if "beam" in changed:  # added to those of the run file
+            changed["beam"] = settings.file.beam | changed["beam"]
         merged = settings.file.model_copy(update={name: getattr(file, name) for name in changed})
         return Settings(merged, settings.folder, settings.name)
     if output is None:
@@ -89,9 +100,24 @@ def _settings(
     return from_options(given | {"inputs": tuple(shards)})
 
 
-def _run(
-    settings: Settings, until: str, to_publish: bool, sample: str | None, limit: int, quiet: bool, mode: str
-) -> None:
+def _beam_options(given: list[str] | None) -> dict[str, Any]:
+    """Read ``NAME=VALUE``; values are as in a run file, and a name that is given twice makes a list."""
+    options: dict[str, Any] = {}
+    for each in given or ():
+        name, mark, text = each.partition("=")
+        if not mark or not name:
+            raise UsageError(f"--beam {each}: say NAME=VALUE, such as --beam parallelism=4")
+        name = name.lstrip("-")
+        value = yaml.safe_load(text) if text in ("true", "false") or text.isdecimal() else text
+        options[name] = [*_listed(options[name]), text] if name in options else value
+    return options
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [str(value)]
+
+
+def _run(settings: Settings, until: str, to_publish: bool, sample: str | None, limit: int, quiet: bool) -> None:
     from pipeline.launch import launch, prepare
     from pipeline.progress import Shown
     from pipeline.summary import show_result
@@ -100,7 +126,7 @@ def _run(
     warm_up()
     run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, until=until)
     with Shown(quiet):
-        result = launch(run, to_publish=to_publish, mode=mode, say=out.print)
+        result = launch(run, to_publish=to_publish, say=out.print)
     show_result(out, run, result)
 
 
@@ -134,16 +160,17 @@ def run(
     exact: ExactOption = False,
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stop before publishing.")] = False,
     quiet: QuietOption = False,
-    mode: ModeOption = "in_memory",
+    runner: RunnerOption = None,
+    beam: BeamOption = None,
 ) -> None:
     """Screen shards and publish a release.
 
     Without a run file, columns are recognised by their usual names, and the shipped policy and taggers are used.
     """
     settings = _settings(
-        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact, runner, beam
     )
-    _run(settings, "release", not no_publish, sample, limit, quiet, mode)
+    _run(settings, "release", not no_publish, sample, limit, quiet)
 
 
 def _add_stage(name: str, until: str, said: str) -> None:
@@ -166,12 +193,26 @@ def _add_stage(name: str, until: str, said: str) -> None:
         limit: LimitOption = 0,
         exact: ExactOption = False,
         quiet: QuietOption = False,
-        mode: ModeOption = "in_memory",
+        runner: RunnerOption = None,
+        beam: BeamOption = None,
     ) -> None:
         settings = _settings(
-            shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+            shards,
+            output,
+            text,
+            record_id,
+            source,
+            url,
+            encoding,
+            policy,
+            input_root,
+            workers,
+            as_of,
+            exact,
+            runner,
+            beam,
         )
-        _run(settings, until, False, sample, limit, quiet, mode)
+        _run(settings, until, False, sample, limit, quiet)
 
 
 _add_stage("plan", "plan", "Hash and cut shards, and say what a run would read; nothing is tagged or written out.")
@@ -215,12 +256,14 @@ def check(
     workers: WorkersOption = None,
     as_of: AsOfOption = None,
     exact: ExactOption = False,
+    runner: RunnerOption = None,
+    beam: BeamOption = None,
 ) -> None:
     """Check a run file, its policy, lists, inputs and output, without running it."""
     from pipeline.check import check as check_settings
 
     settings = _settings(
-        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact
+        shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact, runner, beam
     )
     for line in check_settings(settings):
         out.print(line, markup=False)

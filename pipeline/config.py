@@ -19,6 +19,7 @@ from models.policy import Policy, load_policy
 from models.shard import Columns, Reading
 from models.strict import Strict, load_yaml, near_miss, parse
 from models.taggers import Tagger, tagger_class
+from pipeline.engines import EngineName
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -95,6 +96,8 @@ class RunFile(Strict):
         exact: shards that the inputs do not name leave the corpus.
         allow_empty: inputs may match nothing and new shards may hold no record.
         stall_timeout: seconds without progress after which a run fails.
+        runner: ``local``, ``prism``, ``flink`` or ``dataflow``.
+        beam: pipeline options of Beam and its runners, by their own names.
     """
 
     inputs: Names
@@ -117,6 +120,8 @@ class RunFile(Strict):
     exact: bool = False
     allow_empty: bool = False
     stall_timeout: float = Field(600, gt=0)
+    runner: EngineName = "local"
+    beam: dict[str, bool | int | float | str | list[str]] = Field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

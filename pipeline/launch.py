@@ -1,6 +1,5 @@
-"""Launching a run on this machine: the in-memory runner, all cores, no port."""
+"""Launching a run: on this machine in memory, on all cores and without a port, or on another engine."""
 
-import json
 import logging
 import os
 import time
@@ -12,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
 
-from models.errors import StoreConflictError, UsageError, WinnowError
+from models.errors import StoreConflictError, ToolError, UsageError, WinnowError
 from models.outcome import Outcome
 from models.store import LocalStore, in_use
 from pipeline.build import STAGES, Run, build
 from pipeline.config import Settings, input_root, make_job
 from pipeline.corpus import Corpus, check_same
+from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
+from transforms.notes import Notes
 from transforms.pool import end_pool
 
 _RACES = 5
-
-# The in-memory runner is named in full: "DirectRunner" is whatever is installed, and its mode multi_threading loses records.
-MODES = ("in_memory", "multi_processing")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         UsageError: naming what is wrong.
     """
     file = settings.file
-    workers = file.workers or os.cpu_count() or 1
+    engine = make_engine(file.runner, file.beam)
     job = make_job(settings, sample_ppm, limit)
     root = Path(job.root)
     corpus = Corpus(root)
@@ -59,16 +57,20 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
+    root_of_input = input_root(settings)
+    for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root_of_input}):
+        raise UsageError(f"runner {engine.name}: {fault}")
     return Run(
         job=job,
         patterns=patterns,
-        input_root=input_root(settings),
+        input_root=root_of_input,
         base=corpus.base(),
         name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
         exact=file.exact,
         until=until,
-        workers=workers,
+        workers=file.workers or os.cpu_count() or 1,
         stall_timeout=file.stall_timeout,
+        engine=engine,
     )
 
 
@@ -76,8 +78,8 @@ def _absolute(patterns: tuple[str, ...], folder: Path) -> list[str]:
     return [pattern if "://" in pattern else os.path.normpath(folder / pattern) for pattern in patterns]
 
 
-def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable[[str], None] = print) -> Result:
-    """Run the graph here and publish its outcome.
+def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) -> Result:
+    """Run the graph and publish its outcome.
 
     A run that loses the race for the pointer plans again from the winner's catalogue.
 
@@ -85,14 +87,14 @@ def launch(run: Run, *, to_publish: bool, mode: str = "in_memory", say: Callable
         WinnowError: with place and remedy.
     """
     with in_use(Path(run.job.root) / "store"):
-        return _launch(run, to_publish, mode, say)
+        return _launch(run, to_publish, say)
 
 
-def _launch(run: Run, to_publish: bool, mode: str, say: Callable[[str], None]) -> Result:
+def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     corpus = Corpus(Path(run.job.root))
     for race in range(_RACES):
-        stages = _execute(run, mode)
+        stages = _execute(run)
         if run.until != "release":
             return Result(stages, None, None, time.monotonic() - clock)
         outcome = _outcome(run)
@@ -112,37 +114,43 @@ def _launch(run: Run, to_publish: bool, mode: str, say: Callable[[str], None]) -
 
 
 def _outcome(run: Run) -> Outcome:
-    store = LocalStore(Path(run.job.root) / "store")
-    return Outcome.from_json(store.read(f"runs/{run.name}/outcome.json"))
+    return Outcome.from_dict(Notes(run.job, run.name).read("outcome"))
 
 
-def _notes(run: Run) -> dict[str, Any]:
-    """Return what the stages noted for people, by stage."""
-    store = LocalStore(Path(run.job.root) / "store")
-    names = (f"runs/{run.name}/{stage}.json" for stage in STAGES)
-    return {Path(name).stem: json.loads(store.read(name)) for name in names if store.exists(name)}
-
-
-def _execute(run: Run, mode: str) -> dict[str, Any]:
-    if mode not in MODES:
-        raise UsageError(f"mode {mode!r}: it loses records or is unknown; use one of {', '.join(MODES)}")
+def _execute(run: Run) -> dict[str, Any]:
+    """Run the graph, and return what its stages noted for people, by stage."""
     # Beam logs what it raises, with a traceback; it comes back as an exception anyway.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    options = PipelineOptions(
-        ["--direct_running_mode", mode, "--direct_num_workers", "1" if mode == "in_memory" else str(run.workers)]
-    )
-    run = run if mode == "in_memory" else replace(run, workers=0)
+    engine, notes = run.engine, Notes(run.job, run.name)
+    notes.begin(datetime.now(UTC).isoformat(timespec="seconds"), engine.name)
     try:
-        pipeline = beam.Pipeline(runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner", options=options)
-        build(pipeline, run)
-        pipeline.run().wait_until_finish()
+        pipeline = beam.Pipeline(runner=engine.runner, options=engine.pipeline_options(run.workers))
+        build(pipeline, run if engine.is_ours else replace(run, workers=0))
+        result = pipeline.run()
+        state = result.wait_until_finish() or result.state
+        if state != PipelineState.DONE:
+            raise ToolError(f"runner {engine.name}: the job ended as {state}; see the log of its job manager")
     except BaseException as error:
         end_pool()
-        known = _known(error)
-        if known is None or known is error:
+        known = _known(error) or next(notes.errors(), None)
+        if known is error:
             raise
-        raise known from None
-    return _notes(run)
+        if known is not None:
+            raise known from None
+        if engine.is_ours or not isinstance(error, Exception):
+            raise
+        raise ToolError(_in_words(engine, error)) from error
+    return {stage: facts for stage in STAGES if (facts := notes.read(stage)) is not None}
+
+
+def _in_words(engine: Engine, error: Exception) -> str:
+    """Say what an engine said, without the stack that it wraps it in."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    said = " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:1000] or type(error).__name__
+    return (
+        f"runner {engine.name}: {said}; nothing of this run was published, what is done is not done anew. If it says no more, look "
+        "at the logs of its workers"
+    )
 
 
 def _known(error: BaseException) -> WinnowError | None:

@@ -62,7 +62,7 @@ class Shown:
             seconds = max(now - self._began[stage], 1e-3)
             speed = f"{self._bytes[stage] / seconds / 1e6:.1f} MB/s" if self._bytes[stage] else ""
             done, planned = WATCH.done.get(stage, 0), WATCH.planned.get(stage, 0)
-            found = f"{sum(WATCH.findings.values()):,} findings" if stage == "tag" else ""
+            found = f"{WATCH.findings:,} findings" if stage == "tag" else ""
             if self._progress is not None:
                 if stage not in self._tasks:
                     self._tasks[stage] = self._progress.add_task(stage, total=planned, speed="", found="")

@@ -100,7 +100,7 @@ def waiting(corpus: Corpus) -> Waiting:
     """
     runs = corpus.root / "store" / "runs"
     for path in sorted(runs.glob("*/outcome.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        outcome = Outcome.from_json(path.read_text("utf-8"))
+        outcome = Outcome.from_dict(json.loads(path.read_text("utf-8")))
         if outcome.base == corpus.number:
             started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
             return Waiting(path.parent.name, outcome, started)

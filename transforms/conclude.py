@@ -11,7 +11,8 @@ from models.judging import Judged
 from models.outcome import Concluded, Outcome, conclude, conclude_segment
 from models.release_pass import Released
 from transforms.base import Base
-from transforms.workspace import note, workspace
+from transforms.notes import Notes
+from transforms.workspace import workspace
 
 
 @dataclass
@@ -22,12 +23,12 @@ class Conclude(beam.PTransform):
 
     Attributes:
         agenda, judged: as singletons.
-        run: names the folder.
+        notes: of the run.
     """
 
     job: Job
     base: Base
-    run: str
+    notes: Notes
     agenda: beam.pvalue.AsSingleton
     judged: beam.pvalue.AsSingleton
 
@@ -43,12 +44,13 @@ class Conclude(beam.PTransform):
     def _segment(
         self, receipts: tuple[int, Iterable[tuple[str, Released]]], agenda: Agenda, judged: Judged
     ) -> Concluded:
-        number, released = receipts
-        space = workspace(self.job)
-        return conclude_segment(agenda, judged, number, dict(released), self.job, space.store, space.scratch)
+        with self.notes.keeping_errors():
+            space, (number, released) = workspace(self.job), receipts
+            return conclude_segment(agenda, judged, number, dict(released), self.job, space.store, space.scratch)
 
     def _conclude(self, concluded: list[Concluded], agenda: Agenda, judged: Judged) -> Outcome:
-        space = workspace(self.job)
-        outcome = conclude(agenda, judged, concluded, self.base.number, self.job, space.store, space.scratch)
-        note(self.job, self.run, "outcome", outcome.to_dict())
-        return outcome
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            outcome = conclude(agenda, judged, concluded, self.base.number, self.job, space.store, space.scratch)
+            self.notes.write("outcome", outcome.to_dict())
+            return outcome

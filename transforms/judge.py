@@ -8,7 +8,8 @@ from models.agenda import Agenda
 from models.bundle import Bundle
 from models.job import Job
 from models.judging import Judged, judge_sources
-from transforms.workspace import note, workspace
+from transforms.notes import Notes
+from transforms.workspace import workspace
 
 
 @dataclass
@@ -16,12 +17,12 @@ class Judge(beam.PTransform):
     """Adds up all tallies and writes the states; gives one :class:`Judged`, whose work lies in the store.
 
     Attributes:
-        run: name of the execution.
+        notes: of the run.
         agenda: as a singleton: the splits tallied must be those planned.
     """
 
     job: Job
-    run: str
+    notes: Notes
     agenda: beam.pvalue.AsSingleton
 
     def expand(self, bundles: beam.PCollection) -> beam.PCollection:
@@ -32,7 +33,8 @@ class Judge(beam.PTransform):
         )
 
     def _judge(self, bundles: list[Bundle], agenda: Agenda) -> Judged:
-        space = workspace(self.job)
-        judged = judge_sources(agenda, bundles, self.job, space.store, space.scratch)
-        note(self.job, self.run, "judge", judged.summary())
-        return judged
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            judged = judge_sources(agenda, bundles, self.job, space.store, space.scratch)
+            self.notes.write("judge", judged.summary())
+            return judged

@@ -1,6 +1,6 @@
 """Plan: input patterns to the run's agenda."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from models.job import Job
 from models.planning import plan_shard
 from models.shard import Shard
 from transforms.base import Base, read_base
+from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
-from transforms.workspace import Heard, list_shards, note, workspace
+from transforms.workspace import Heard, list_shards, workspace
 
 _SHARDS_A_TASK = 64
 _SMALL = 8 << 20
@@ -77,34 +78,41 @@ class Plan(beam.PTransform):
         root: input root; shards are known by their path below it.
         base: the release that the run starts from.
         exact: whether shards that are not named leave the corpus.
-        run: name of the execution.
+        notes: of the run.
     """
 
     job: Job
     root: str
     base: Base
     exact: bool
-    run: str
+    notes: Notes
     workers: int
     stall_timeout: float
 
     def expand(self, patterns: beam.PCollection) -> beam.PCollection:
-        job, root, base = self.job, self.root, self.base
-        work = Pooled("plan", plan_task, (job, root), self.workers, self.stall_timeout, _name, _is_small)
+        work = Pooled(
+            "plan", plan_task, (self.job, self.root), self.notes, self.workers, self.stall_timeout, _name, _is_small
+        )
         return (
             patterns
-            | "List" >> beam.FlatMap(lambda names: plan_tasks(names, job, root, base))
+            | "List" >> beam.FlatMap(self._list)
             | "Spread" >> beam.Reshuffle()
             | "HashAndCut" >> beam.ParDo(work)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
             | "Settle" >> beam.Map(self._settle)
         )
 
+    def _list(self, patterns: tuple[str, ...]) -> Iterator[PlanTask]:
+        with self.notes.keeping_errors():
+            self.notes.check_here()
+            yield from plan_tasks(patterns, self.job, self.root, self.base)
+
     def _settle(self, packs: list[Pack]) -> Agenda:
-        space = workspace(self.job)
-        agenda = settle(packs, read_base(self.job, self.base), self.job, self.exact, space.store, space.scratch)
-        note(self.job, self.run, "plan", agenda.facts(space.store))
-        return agenda
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            agenda = settle(packs, read_base(self.job, self.base), self.job, self.exact, space.store, space.scratch)
+            self.notes.write("plan", agenda.facts(space.store))
+            return agenda
 
 
 def _is_small(task: PlanTask) -> bool:

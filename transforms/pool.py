@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
@@ -24,6 +24,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from models.errors import InputOutputError, ToolError, WinnowError
 from models.taggers import BUILT_IN
+from transforms.notes import Notes
 
 Beat = Callable[[str, int], None]
 Work = Callable[[Any, Any, Beat], Any]
@@ -46,7 +47,7 @@ class Watch:
         listener: told the stage and the bytes of every report.
         last: by number of task, when it reported last, from where, and its process.
         planned, done: tasks by stage.
-        findings: by tagger.
+        findings: of all taggers.
         pids: of every process that reported.
     """
 
@@ -55,7 +56,7 @@ class Watch:
         self.last: dict[int, tuple[float, str, int]] = {}
         self.planned: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
-        self.findings: Counter[str] = Counter()
+        self.findings = 0
         self.pids: set[int] = set()
 
     def hear(self, number: int, pid: int, stage: str, place: str, count: int) -> None:
@@ -68,6 +69,9 @@ class Watch:
         self.done[stage] += 1
         if self.listener is not None:
             self.listener(stage, 0)
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        self.findings += sum(count for name, count in counts.items() if name.startswith("findings_"))
 
     def stalled(self, running: set[int], timeout: float) -> tuple[str, int] | None:
         """Return place and process of a task that said nothing for too long."""
@@ -180,9 +184,11 @@ class Pooled(beam.DoFn):
     ``stall_timeout`` seconds is killed and fails the run, which names where it stood: a pattern that never ends must not
     hang a night, and time must not decide what is found.
 
-    With no workers the work is done in this process: an engine that has workers of its own watches over them itself.
+    With no workers the work is done in this process: an engine that has workers of its own watches over them itself. Such a
+    process makes sure first that it shares output and code with the launcher.
 
     Args:
+        notes: where errors of ours are kept for the launcher.
         name: what to call an element in errors.
         is_small: tells elements that are not worth a process.
     """
@@ -192,19 +198,29 @@ class Pooled(beam.DoFn):
         stage: str,
         work: Work,
         shared: Any,
+        notes: Notes,
         workers: int,
         stall_timeout: float,
         name: Callable[[Any], str],
         is_small: Callable[[Any], bool] = lambda _: False,
     ) -> None:
-        self._stage, self._work, self._shared = stage, work, shared
+        self._stage, self._work, self._shared, self._notes = stage, work, shared, notes
         self._workers, self._stall, self._name, self._is_small = workers, stall_timeout, name, is_small
+
+    def setup(self) -> None:
+        if not self._workers:
+            with self._notes.keeping_errors():
+                self._notes.check_here()
 
     def start_bundle(self) -> None:
         self._running: dict[Future[Any], tuple[int, Any, int]] = {}
         self._lost: list[Any] = []
 
     def process(self, element: Any) -> Iterator[Any]:
+        with self._notes.keeping_errors():
+            yield from self._process(element)
+
+    def _process(self, element: Any) -> Iterator[Any]:
         if not self._workers or self._is_small(element):
             result = _in_process(self._work, element, self._shared, self._stage, self._name)
             WATCH.finish(self._stage)
@@ -215,12 +231,10 @@ class Pooled(beam.DoFn):
             yield from self._collect()
 
     def finish_bundle(self) -> Iterator[Any]:
-        while getattr(self, "_running", None) or getattr(self, "_lost", None):
-            for result in self._collect():
-                yield GlobalWindows.windowed_value(result)
-
-    def teardown(self) -> None:
-        pass
+        with self._notes.keeping_errors():
+            while self._running or self._lost:
+                for result in self._collect():
+                    yield GlobalWindows.windowed_value(result)
 
     def _submit(self, element: Any, tries: int) -> None:
         number = next(_NUMBERS)

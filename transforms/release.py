@@ -1,6 +1,7 @@
 """Release: splits and source states to output parts."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from models.judging import Judged, ReleaseTask, release_tasks
 from models.release_pass import Released
 from models.release_split import release_split
 from models.sources import SourceStates
+from transforms.metrics import Count, Measured
+from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
 from transforms.tag import shared_stream
 from transforms.workspace import Heard, workspace
@@ -20,7 +23,7 @@ Receipt = tuple[int, tuple[str, Released]]
 """Number of a segment of the agenda, and of one of its splits the digest and what became of it."""
 
 
-def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[Receipt]:
+def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[Receipt]]:
     """Release the splits of a task; each comes back with the number of its segment and the digest of its split."""
     space = workspace(job)
     states = SourceStates.read(Path(space.store.local(task.states.name)))
@@ -28,11 +31,13 @@ def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) 
     done = []
     with shared_stream([split for split, _, _ in task.splits], opener) as stream:
         for split, layers, digest in task.splits:
-            beat(split.name, split.cut.stop - split.cut.start if split.shard.format == "jsonl" else split.shard.size)
+            clock = time.monotonic()
+            beat(split.name, split.size)
             released = release_split(
                 split, layers, job, states, opener, space.stores(), space.folders(), digest, stream
             )
-            done.append((task.segment, (split.digest(job.reading), released)))
+            receipt = task.segment, (split.digest(job.reading), released)
+            done.append(Measured(split.name, time.monotonic() - clock, split.size, receipt))
     return done
 
 
@@ -45,24 +50,30 @@ class Release(beam.PTransform):
     """
 
     job: Job
+    notes: Notes
     agenda: beam.pvalue.AsSingleton
     workers: int
     stall_timeout: float
 
     def expand(self, judged: beam.PCollection) -> beam.PCollection:
-        work = Pooled("release", release_task, self.job, self.workers, self.stall_timeout, _name)
+        work = Pooled("release", release_task, self.job, self.notes, self.workers, self.stall_timeout, _name)
         return (
             judged
             | "Tasks" >> beam.FlatMap(self._tasks, self.agenda)
             | "Spread" >> beam.Reshuffle()
             | "ReadAndWrite" >> beam.ParDo(work)
-            | "Receipts" >> beam.FlatMap(lambda receipts: receipts)
+            | "Count" >> beam.ParDo(Count("release", self.notes, _counts))
         )
 
     def _tasks(self, judged: Judged, agenda: Agenda) -> Iterator[ReleaseTask]:
         for task in release_tasks(judged, agenda, self.job, workspace(self.job).store):
             WATCH.planned["release"] += 1
             yield task
+
+
+def _counts(receipt: Receipt) -> Mapping[str, int]:
+    _, (_, released) = receipt
+    return released.counts
 
 
 def _name(task: ReleaseTask) -> str:

@@ -1,6 +1,7 @@
 """Tag: splits to receipts, by way of layers in the store."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -18,19 +19,26 @@ from models.shard import Split
 from models.tag_pass import Tagged, tag_split
 from models.taggers import Tagger
 from models.tagging import tag
+from transforms.metrics import Count, Measured
+from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
 from transforms.workspace import Heard, workspace
 
+Receipt = tuple[int, Tagged]
+"""Number of a segment of the agenda, and what is known of one of its splits."""
 
-def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> tuple[int, list[Tagged]]:
-    """Tag the splits of a task; their receipts come with the number of their segment."""
+
+def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[Receipt]]:
+    """Tag the splits of a task; each receipt comes with the number of its segment."""
     space = workspace(job)
     opener = Heard(space.opener, beat)
     with shared_stream([split for split, _ in task.splits], opener) as stream:
-        return task.segment, [
-            tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
-            for split, layers in task.splits
-        ]
+        done = []
+        for split, layers in task.splits:
+            clock = time.monotonic()
+            tagged = tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
+            done.append(Measured(split.name, time.monotonic() - clock, split.size, (task.segment, tagged)))
+    return done
 
 
 @contextlib.contextmanager
@@ -49,36 +57,41 @@ class TagSplits(beam.PTransform):
     """Tags what the agenda lacks; gives a :class:`Bundle` of receipts for every segment in which something was tagged."""
 
     job: Job
+    notes: Notes
     workers: int
     stall_timeout: float
 
     def expand(self, agenda: beam.PCollection) -> beam.PCollection:
-        work = Pooled("tag", tag_task, self.job, self.workers, self.stall_timeout, _name)
+        work = Pooled("tag", tag_task, self.job, self.notes, self.workers, self.stall_timeout, _name)
         return (
             agenda
             | "Tasks" >> beam.FlatMap(self._tasks)
             | "Spread" >> beam.Reshuffle()
             | "ReadAndTag" >> beam.ParDo(work)
-            | "Receipts" >> beam.FlatMap(_each)
+            | "Count" >> beam.ParDo(Count("tag", self.notes, _counts))
             | "BySegment" >> beam.GroupByKey()
-            | "Keep" >> beam.MapTuple(self._keep)
+            | "Bundle" >> beam.Map(self._bundle)
         )
 
-    def _tasks(self, agenda: Agenda) -> Iterable[TagTask]:
+    def _tasks(self, agenda: Agenda) -> Iterator[TagTask]:
         for task in tag_tasks(agenda, self.job, workspace(self.job).store):
             WATCH.planned["tag"] += 1
             yield task
 
-    def _keep(self, segment: int, receipts: Iterable[Tagged]) -> Bundle:
-        space = workspace(self.job)
-        return bundle(segment, receipts, space.store, space.scratch)
+    def _bundle(self, receipts: tuple[int, Iterable[Tagged]]) -> Bundle:
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            return bundle(*receipts, space.store, space.scratch)
 
 
-def _each(tagged: tuple[int, list[Tagged]]) -> Iterator[tuple[int, Tagged]]:
-    segment, receipts = tagged
-    for receipt in receipts:
-        WATCH.findings.update(receipt.findings)
-        yield segment, receipt
+def _counts(received: Receipt) -> dict[str, int]:
+    _, receipt = received
+    return {
+        "records": receipt.entries - receipt.dead,
+        "dead": receipt.dead,
+        **{f"dead_{error}": count for error, count in receipt.errors.items()},
+        **{f"findings_{tagger}": count for tagger, count in receipt.findings.items()},
+    }
 
 
 def _name(task: TagTask) -> str:

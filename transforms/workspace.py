@@ -3,20 +3,19 @@
 import errno
 import fnmatch
 import glob
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from apache_beam.io.filesystems import FileSystems
 
 from models.errors import InputOutputError, UsageError
 from models.files import LocalOpener, Opener
 from models.job import Job
-from models.store import LocalStore, Store, scratch_file
+from models.store import LocalStore, Store
 
 SHARD_PATTERNS = (
     "*.parquet",
@@ -126,14 +125,6 @@ class _Opener:
 
     def stamp(self, path: str) -> str:
         return self._for(path).stamp(path)
-
-
-def note(job: Job, run: str, stage: str, facts: Mapping[str, Any]) -> None:
-    """Keep what a stage has to tell people, as ``runs/<run>/<stage>.json``."""
-    space = workspace(job)
-    with scratch_file(space.scratch) as path:
-        path.write_text(json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-        space.store.create_once(f"runs/{run}/{stage}.json", path)
 
 
 def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_local_run_opens_no_port(watched: Watched) -> None:
 
 
 def test_the_mode_that_loses_records_is_refused(cli: Cli, everyday_corpus: Path, tmp_path: Path) -> None:
-    code, _, said = cli("run", everyday_corpus, "-o", tmp_path / "out", "--mode", "multi_threading")
+    code, _, said = cli("run", everyday_corpus, "-o", tmp_path / "out", "--beam", "direct_running_mode=multi_threading")
     assert code == 2
     assert "multi_threading" in said
     assert "loses records" in said
@@ -55,7 +55,20 @@ def test_beams_own_processes_make_the_same_bytes(watched: Watched, everyday_corp
         tmp_path / "run.yaml", Screen(tmp_path), everyday_corpus, workers=2, input_root=str(everyday_corpus)
     )
     script = 'ip link set lo up && exec "$@"'
-    command = ["unshare", "-n", "sh", "-c", script, "sh", *WINNOW, "run", run, "--mode", "multi_processing", "-q"]
+    command = [
+        "unshare",
+        "-n",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        *WINNOW,
+        "run",
+        run,
+        "--beam",
+        "direct_running_mode=multi_processing",
+        "-q",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert files(tmp_path / "out") == files(watched.out)

@@ -58,6 +58,15 @@ def test_what_no_rule_matches_is_kept() -> None:
     assert decider.decide(10, [found("A.2.a"), found("personal.email")]) == Verdict("keep", ())
 
 
+@pytest.mark.parametrize(
+    "only", [{"at_least_score": "1/2"}, {"at_least_count": 2}, {"at_least_per_1000_chars": "1/10"}]
+)
+def test_a_rule_for_some_unscanned_records_leaves_the_others_in_quarantine(only: dict[str, Any]) -> None:
+    finding = found(UNSCANNED, span=(0, 0))
+    assert Decider(policy(rule("a", UNSCANNED, "keep"))).decide(10, [finding]).action == "keep"
+    assert Decider(policy(rule("a", UNSCANNED, "keep", **only))).decide(10, [finding, finding]).action == "quarantine"
+
+
 def test_the_strictest_action_wins_and_every_reason_is_kept_in_the_fixed_order() -> None:
     rules = [rule("k", "x.*", "keep"), rule("r", "x.*", "redact"), rule("q1", "x.1", "quarantine"), rule("q2", "x.*", "quarantine")]  # fmt: skip
     first, second = found("x.2", span=(5, 6)), found("x.1", span=(1, 2))

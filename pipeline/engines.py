@@ -1,0 +1,178 @@
+"""Engines: the Beam runner that a command uses. Which one never depends on what is installed or could be downloaded."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from models.errors import UsageError
+from models.strict import near_miss
+
+EngineName = Literal["local", "prism", "flink", "dataflow"]
+ENGINES: tuple[str, ...] = get_args(EngineName)
+
+# In full: "DirectRunner" is whatever happens to be installed.
+_RUNNERS = {
+    "local": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "prism": "PrismRunner",
+    "flink": "FlinkRunner",
+    "dataflow": "DataflowRunner",
+}
+
+# What the Java job server takes besides the options that the Python SDK knows
+# (org.apache.beam.runners.flink.FlinkPipelineOptions).
+_OF_FLINK = (
+    "parallelism",
+    "max_parallelism",
+    "max_bundle_size",
+    "max_bundle_time_mills",
+    "number_of_execution_retries",
+    "execution_retry_delay",
+    "execution_mode_for_batch",
+    "object_reuse",
+    "operator_chaining",
+    "flink_conf_dir",
+    "fail_on_checkpointing_errors",
+    "disable_metrics",
+)
+
+LOCAL_MODES = ("in_memory", "multi_processing")
+"""Modes of the local runner. Its third, ``multi_threading``, loses records and says that it is done."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A runner and its options, by Beam's own names."""
+
+    name: EngineName = "local"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the work is spread over processes by Winnow itself, in the memory of this one."""
+        return self.name == "local" and self.options.get("direct_running_mode", "in_memory") == "in_memory"
+
+    @property
+    def runner(self) -> str:
+        """Name of the runner, as Beam wants it."""
+        return "PortableRunner" if "job_endpoint" in self.options else _RUNNERS[self.name]
+
+    def pipeline_options(self, workers: int) -> PipelineOptions:
+        """Return the options of a pipeline.
+
+        Args:
+            workers: processes on this machine, where the engine leaves that to us.
+        """
+        options = dict(self.options)
+        if self.name == "local":
+            options.setdefault("direct_running_mode", "in_memory")
+            options.setdefault("direct_num_workers", 1 if self.is_ours else workers)
+        if self.name == "flink":
+            # All input is known before the run; and nothing but small values crosses a stage.
+            options.setdefault("streaming", False)
+        return PipelineOptions.from_dictionary(options)
+
+
+LOCAL = Engine()
+
+
+def make_engine(name: str, options: Mapping[str, Any]) -> Engine:
+    """Return an engine, its options checked.
+
+    Raises:
+        UsageError: naming what is unknown or missing.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"runner {name!r}{near_miss(name, ENGINES)}; there are {', '.join(ENGINES)}")
+    known = {*PipelineOptions([]).get_all_options(), *(_OF_FLINK if name == "flink" else ())} - {"runner"}
+    for key in options:
+        if key not in known:
+            raise UsageError(f"beam: Beam has no option {key!r}{near_miss(key, sorted(known))}")
+    engine = Engine(name, dict(options))  # type: ignore[arg-type]
+    for fault in _faults(engine):
+        raise UsageError(f"runner {name}: {fault}")
+    return engine
+
+
+def _faults(engine: Engine) -> Iterator[str]:
+    given = engine.options
+    if engine.name == "local" and (mode := given.get("direct_running_mode", "in_memory")) not in LOCAL_MODES:
+        yield f"direct_running_mode {mode!r} loses records or is unknown; use one of {', '.join(LOCAL_MODES)}"
+    if engine.name == "prism" and "job_endpoint" not in given:
+        yield from _faults_of_file(given, "prism_location", "the Prism program; nothing is downloaded")
+    if engine.name == "flink":
+        if "job_endpoint" not in given:
+            yield from _faults_of_file(given, "flink_job_server_jar", "Beam's job server; nothing is downloaded")
+        is_embedded = given.get("flink_master") in ("[local]", "[auto]")
+        if "environment_type" not in given and not is_embedded:
+            yield (
+                "environment_type is missing: say how task managers reach Python workers, EXTERNAL (a worker pool beside each, "
+                "with environment_config=HOST:PORT) or PROCESS (docs/flink.md)"
+            )
+    if engine.name == "dataflow":
+        for key in ("project", "region", "temp_location"):
+            if key not in given:
+                yield f"{key} is missing (docs/dataflow.md)"
+
+
+def _faults_of_file(given: Mapping[str, Any], key: str, what: str) -> Iterator[str]:
+    if key not in given:
+        yield f"{key} or job_endpoint is missing: name {what}"
+    elif "://" not in str(given[key]) and not Path(given[key]).is_file():
+        yield f"{key}: {given[key]} is not there"
+    elif "://" in str(given[key]):
+        yield f"{key}: {given[key]} would be downloaded at run time; name a file"
+
+
+def preflight(engine: Engine, roots: Mapping[str, str]) -> Iterator[str]:
+    """Give what a cluster lacks that would fail a run hours later, each with its remedy.
+
+    Args:
+        roots: name and path of what every machine must reach.
+    """
+    if engine.name in ("flink", "dataflow"):
+        for name, path in roots.items():
+            if "://" not in path and engine.name == "dataflow":
+                yield f"{name}: {path} is a folder of this machine; Dataflow's workers need gs://"
+    if engine.name == "flink":
+        yield from _flink_faults(str(engine.options.get("flink_master", "")))
+
+
+def _flink_faults(master: str) -> Iterator[str]:
+    if not master or master.startswith("["):
+        return
+    base = master if "://" in master else f"http://{master}"
+    try:
+        overview = _ask(f"{base}/overview")
+        settings = {each["key"]: each["value"] for each in _ask(f"{base}/jobmanager/config")}
+        managers = [_ask(f"{base}/taskmanagers/{each['id']}") for each in _ask(f"{base}/taskmanagers")["taskmanagers"]]
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        yield f"flink_master: {base} does not answer ({error}); start the cluster, or mend the address"
+        return
+    if not overview.get("slots-total"):
+        yield f"flink_master: {base} has no task slots; start task managers"
+    strategy = settings.get("restart-strategy.type", settings.get("restart-strategy", ""))
+    if strategy in ("", "none", "disable", "off"):
+        yield (
+            "the cluster has no restart strategy, so one lost task manager fails the whole job; set restart-strategy.type: "
+            "fixed-delay in its configuration (an option of the job does not help)"
+        )
+    for manager in managers:
+        if int(manager.get("memoryConfiguration", {}).get("taskOffHeap") or 0) < _OFF_HEAP:
+            yield (
+                f"task manager {manager['id']} has less than {_OFF_HEAP >> 20} MiB off-heap memory for tasks: gRPC runs out of it "
+                "and the job hangs or fails with 'Channel closed prematurely'; set taskmanager.memory.task.off-heap.size: 600m"
+            )
+
+
+_OFF_HEAP = 512 << 20
+
+
+def _ask(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
