@@ -233,11 +233,14 @@ class Segment:
         return _layers(orjson.loads(self._columns["body"][row]))
 
     def row(self, row: int) -> Row:
-        return _row(self._columns, row, self.tally(row))
+        tally = self.tally(row)
+        tally = tally.set_column(1, "source", tally["source"].cast(pa.string()))
+        sources = tally["source"].filter(pc.greater(tally["records"], 0)).to_pylist()
+        return _row(self._columns, row, self.split(row), tuple(sources), tally.select(["source", *DOORS]))
 
-    def bare(self, row: int) -> Row:
-        """Return a row without its tallies: no sources, and no doors."""
-        return _row(self._columns, row, TALLIES.empty_table())
+    def bare(self, row: int, split: Split) -> Row:
+        """Return a row without its tallies, no sources and no doors, under a split that may say other things of its shard."""
+        return _row(self._columns, row, split, (), None)
 
     def rows(self) -> Iterator[Row]:
         return (self.row(number) for number in range(len(self)))
@@ -518,25 +521,23 @@ def _layers(body: Mapping[str, Any]) -> tuple[LayerRef, ...]:
     return tuple(LayerRef(name, taggers) for name, taggers in body["layers"])
 
 
-def _row(columns: Mapping[str, list[Any]], row: int, tally: pa.Table) -> Row:
+def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tuple[str, ...], doors: pa.Table) -> Row:
     facts = {name: values[row] for name, values in columns.items()}
     body = orjson.loads(facts["body"])
-    tally = tally.set_column(1, "source", tally["source"].cast(pa.string()))
-    sources = tally["source"].filter(pc.greater(tally["records"], 0)).to_pylist()
     kinds = tuple((tagger, category) for tagger, category in orjson.loads(facts["kinds"]))
     release = Released(
         facts["release"],
         tuple(PartFile(*each) for each in body["files"]),
         {name: facts[name] for name in TOTALS},
-        tally.select(["source", *DOORS]),
+        doors,
         orjson.loads(facts["reasons"]),
         orjson.loads(facts["errors"]),
     )
     return Row(
-        _split(columns, row, body),
+        split,
         facts["split"],
         _layers(body),
-        Known(facts["known"], kinds, tuple(sources)),
+        Known(facts["known"], kinds, sources),
         body["counting"],
         facts["entries"],
         facts["lost"],

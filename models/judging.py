@@ -174,7 +174,7 @@ class _AllOf:
     def _note_yield(self, portion: Portion, number: int) -> None:
         receipts = self.receipts(number)
         for each in stood(portion, receipts, self.catalogue, self.job, self.store):
-            if each.new and each.receipt is not None:
+            if each.planned is not None and each.planned.new and each.receipt is not None:
                 columns = receipts.columns
                 self._new_splits += 1
                 self._new_records += columns["entries"][each.receipt] - columns["dead"][each.receipt]
@@ -193,7 +193,7 @@ class _AllOf:
         return [(at, digest) for at, digest in enumerate(wanted) if standing.released[at] != digest]
 
     def sizes(self, portion: Portion, number: int, due: Sequence[tuple[int, str]]) -> int:
-        splits = list(stood(portion, self.receipts(number), self.catalogue, self.job, self.store))
+        splits = stood(portion, self.receipts(number), self.catalogue, self.job, self.store)
         return sum(splits[at].split.size for at, _ in due)
 
 

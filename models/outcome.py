@@ -33,7 +33,7 @@ from models.judging import Entries, Judged, Work, check_dead, due_of
 from models.layer import Known
 from models.release_pass import Released
 from models.sources import STATES
-from models.standing import Stood, stand, stood
+from models.standing import Stood, stood, tallies_of
 from models.store import Store
 from models.summing import GroupWriter, Sums
 from models.tally import COUNTS
@@ -142,13 +142,12 @@ class _Concluding:
 
     def conclude(self, number: int, folder: Path) -> Concluded:
         self._check_released()
-        counts = stand(self.portion, self.receipts, self.catalogue, self.job, self.store).tallies
-        if pa.types.is_dictionary(counts["source"].type):
-            counts = counts.set_column(1, "source", counts["source"].cast(pa.string()))
+        found = stood(self.portion, self.receipts, self.catalogue, self.job, self.store)
+        counts = tallies_of(found, self.receipts, COUNTS)
         rows, doors = [], [_DOORS.empty_table()]
         old: dict[str, tuple[Segment, list[tuple[int, int]]]] = {}
         numbers, lengths = [], []
-        for at, each in enumerate(stood(self.portion, self.receipts, self.catalogue, self.job, self.store)):
+        for at, each in enumerate(found):
             release = self.released.get(each.digest)
             if release is not None:
                 doors.append(release.doors)
@@ -176,7 +175,8 @@ class _Concluding:
             raise ConservationError(f"{len(due - done)} releases are missing of {len(due)}; run again")
 
     def _row(self, each: Stood, release: Released | None) -> Row:
-        before = None if each.row is None else each.row[0].bare(each.row[1])
+        split = each.split
+        before = None if each.row is None else each.row[0].bare(each.row[1], split)
         if each.receipt is not None:
             facts = {name: values[each.receipt] for name, values in self.receipts.columns.items()}
             kinds = tuple((tagger, category) for tagger, category in json.loads(facts["kinds"]))
@@ -192,7 +192,7 @@ class _Concluding:
             assert before is not None
             release = before.release
         return Row(
-            each.split,
+            split,
             each.digest,
             layers,
             known,
@@ -200,7 +200,7 @@ class _Concluding:
             *counts,
             release,
             taggers,
-            kind_of(each.split.shard.columns, self.job.reading.source_from),
+            kind_of(split.shard.columns, self.job.reading.source_from),
         )
 
 

@@ -1,6 +1,6 @@
 """How the splits of one segment of the agenda stand after tagging: what receipts and catalogue together say of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.agenda import Portion, planned_of
+from models.agenda import Planned, Portion, planned_of
 from models.bundle import Receipts
 from models.catalogue import Catalogue, Segment, wanted_by
 from models.errors import ConservationError
@@ -30,21 +30,52 @@ class Stood:
     """A split of the agenda, where it is tagged, and what the catalogue has of it.
 
     Attributes:
+        planned: of the agenda, or None if the segment is the catalogue's.
         receipt: number of its row in the bundle, or None if the catalogue's row is all there is.
         row: its segment and number in the catalogue, or None.
+        missing: whether it was to be tagged and was not.
     """
 
-    split: Split
-    digest: str
-    new: bool
+    planned: Planned | None
     receipt: int | None
     row: tuple[Segment, int] | None
+    missing: bool = False
+
+    @property
+    def split(self) -> Split:
+        return self.planned.split if self.planned is not None else self._known[0].split(self._known[1])
+
+    @property
+    def digest(self) -> str:
+        return self.planned.digest if self.planned is not None else str(self.fact("split"))
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Path of the shard, index, and of how many splits."""
+        if self.planned is not None:
+            split = self.planned.split
+            return split.shard.path, split.index, split.of
+        return self.fact("path"), self.fact("index"), self.fact("of")
+
+    @property
+    def is_twin(self) -> bool:
+        return bool(self.planned.split.shard.twin if self.planned is not None else self.fact("twin"))
+
+    @property
+    def _known(self) -> tuple[Segment, int]:
+        assert self.row is not None
+        return self.row
+
+    def fact(self, name: str) -> Any:
+        """Return what the catalogue's row has in a column."""
+        segment, row = self._known
+        return segment.fact(row, name)
 
     def layers(self, receipts: Receipts) -> tuple[LayerRef, ...]:
         if self.receipt is not None:
             return receipts.layers(self.receipt)
-        assert self.row is not None
-        return self.row[0].layers(self.row[1])
+        segment, row = self._known
+        return segment.layers(row)
 
 
 @dataclass
@@ -75,8 +106,7 @@ class Standing:
     tallies: pa.Table = None
 
     def name(self, number: int) -> str:
-        path, index, of = self.names[number]
-        return f"{path}-{index + 1:05}-of-{of:05}"
+        return _name(self.names[number])
 
     def release_digests(self, states: SourceStates, job: Job) -> list[str]:
         """Return the digest that the release of each split must have."""
@@ -104,42 +134,40 @@ class Standing:
         ]
 
 
-def stood(portion: Portion, receipts: Receipts, catalogue: Catalogue, job: Job, store: Store) -> Iterator[Stood]:
-    """Give the splits of a portion in order.
+def stood(portion: Portion, receipts: Receipts, catalogue: Catalogue, job: Job, store: Store) -> list[Stood]:
+    """Return the splits of a portion in order.
 
     Raises:
         ConservationError: if the splits tagged are not those that were to be tagged: an empty tally must never look clean.
     """
     found = list(_stood(portion, receipts, catalogue, job, store))
-    missing = [each.split.name for each in found if each.receipt is None and each.row is None]
+    missing = [_name(each.place) for each in found if each.missing]
     unknown = len(receipts.rows) - sum(each.receipt is not None for each in found)
     if missing or unknown:
         raise ConservationError(
             f"the splits tallied are not the splits planned: {len(missing)} missing "
             f"({', '.join(sorted(missing)[:3])}), {unknown} unknown; run again"
         )
-    return iter(found)
+    return found
 
 
 def _stood(portion: Portion, receipts: Receipts, catalogue: Catalogue, job: Job, store: Store) -> Iterator[Stood]:
     if portion.kept is not None:
         segment, wanted = catalogue.read(portion.kept), wanted_by(job)
         for row in range(len(segment)):
-            digest, valid = segment.fact(row, "split"), segment.fact(row, "made_by") == wanted
-            yield _one(segment.split(row), digest, False, not valid, receipts, (segment, row))
+            todo = segment.fact(row, "made_by") != wanted
+            receipt = receipts.rows.get(segment.fact(row, "split")) if todo else None
+            yield Stood(None, receipt, (segment, row), todo and receipt is None)
         return
     for planned in planned_of(portion, store):
         before = catalogue.find(planned.split.shard.path, planned.digest)
-        yield _one(planned.split, planned.digest, planned.new, planned.todo, receipts, before)
+        receipt = receipts.rows.get(planned.digest) if planned.todo else None
+        yield Stood(planned, receipt, before, planned.todo and receipt is None)
 
 
-def _one(
-    split: Split, digest: str, new: bool, todo: bool, receipts: Receipts, row: tuple[Segment, int] | None
-) -> Stood:
-    receipt = receipts.rows.get(digest) if todo else None
-    if todo and receipt is None:
-        return Stood(split, digest, new, None, None)
-    return Stood(split, digest, new, receipt, row)
+def _name(place: tuple[str, int, int]) -> str:
+    path, index, of = place
+    return f"{path}-{index + 1:05}-of-{of:05}"
 
 
 def stand(
@@ -160,33 +188,43 @@ def stand(
     """
     if portion.kept is not None and not portion.todo and not receipts.rows:
         return _as_kept(catalogue.read(portion.kept), counts)
-    standing = Standing()
+    return stand_of(stood(portion, receipts, catalogue, job, store), receipts, counts)
+
+
+def stand_of(found: Sequence[Stood], receipts: Receipts, counts: tuple[str, ...] = COUNTS) -> Standing:
+    """Return how splits stand; see :func:`stand`."""
+    columns = receipts.columns
+    standing = Standing(
+        digests=[each.digest for each in found],
+        dead=[each.fact("dead") if each.receipt is None else columns["dead"][each.receipt] for each in found],
+        released=["" if each.row is None else each.fact("release") for each in found],
+        twins=[each.is_twin for each in found],
+        names=[each.place for each in found],
+        tallies=tallies_of(found, receipts, counts),
+        **{
+            name: [each.fact(name) if each.receipt is None else columns[name][each.receipt] for each in found]
+            for name in _COLUMNS
+        },
+    )
+    for each in found:
+        if each.receipt is not None:
+            _check_counted(each, columns)
+    return standing
+
+
+def tallies_of(found: Sequence[Stood], receipts: Receipts, counts: tuple[str, ...]) -> pa.Table:
+    """Return the tallies of splits, each under its number in ``found``."""
     moved = np.full(len(receipts.rows), -1, np.int64)
-    pieces = [receipts.tallies.slice(0, 0).select(["row", "source", *counts])]
     old: dict[str, tuple[Segment, list[tuple[int, int]]]] = {}
-    for number, each in enumerate(stood(portion, receipts, catalogue, job, store)):
-        split = each.split
-        standing.digests.append(each.digest)
-        standing.twins.append(bool(split.shard.twin))
-        standing.names.append((split.shard.path, split.index, split.of))
-        standing.released.append("" if each.row is None else each.row[0].fact(each.row[1], "release"))
+    for number, each in enumerate(found):
         if each.receipt is not None:
             moved[each.receipt] = number
-            facts = {name: receipts.columns[name][each.receipt] for name in (*_COLUMNS, "dead", "counted")}
-            _check_counted(split, facts)
-        else:
-            assert each.row is not None
+        elif each.row is not None:
             segment, row = each.row
-            facts = {name: segment.fact(row, name) for name in (*_COLUMNS, "dead")}
             old.setdefault(segment.path.name, (segment, []))[1].append((row, number))
-        for name in (*_COLUMNS, "dead"):
-            getattr(standing, name).append(facts[name])
-    if len(moved):
-        pieces.append(receipts.moved(moved).select(["row", "source", *counts]))
-    for segment, rows in old.values():
-        pieces.append(moved_tallies(segment, rows, ("source", *counts)))
-    standing.tallies = pa.concat_tables(pieces)
-    return standing
+    pieces = [receipts.moved(moved).select(["row", "source", *counts])]
+    pieces += [moved_tallies(segment, rows, ("source", *counts)) for segment, rows in old.values()]
+    return pa.concat_tables(pieces)
 
 
 def moved_tallies(segment: Segment, rows: list[tuple[int, int]], names: tuple[str, ...]) -> pa.Table:
@@ -225,11 +263,13 @@ def _as_kept(segment: Segment, counts: tuple[str, ...]) -> Standing:
     )
 
 
-def _check_counted(split: Split, facts: dict[str, Any]) -> None:
-    # Dead letters belong to no source, but for records on which a tagger raised.
-    dead = facts["dead"] - orjson.loads(facts["errors"]).get("tagger_error", 0)
-    if facts["counted"] + dead != facts["entries"]:
+def _check_counted(each: Stood, columns: Mapping[str, Sequence[Any]]) -> None:
+    assert each.receipt is not None
+    entries, dead, errors, counted = (columns[name][each.receipt] for name in ("entries", "dead", "errors", "counted"))
+    if dead:
+        # Dead letters belong to no source, but for records on which a tagger raised.
+        dead -= orjson.loads(errors).get("tagger_error", 0)
+    if counted + dead != entries:
         raise ConservationError(
-            f"{split.name}: its tally counts {facts['counted']} records and {dead} dead letters of {facts['entries']} entries; "
-            "run again"
+            f"{_name(each.place)}: its tally counts {counted} records and {dead} dead letters of {entries} entries; run again"
         )
