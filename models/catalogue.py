@@ -11,7 +11,7 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -238,9 +238,9 @@ class Segment:
         sources = tally["source"].filter(pc.greater(tally["records"], 0)).to_pylist()
         return _row(self._columns, row, self.split(row), tuple(sources), tally.select(["source", *DOORS]))
 
-    def bare(self, row: int, split: Split) -> Row:
-        """Return a row without its tallies, no sources and no doors, under a split that may say other things of its shard."""
-        return _row(self._columns, row, split, (), None)
+    def facts(self, row: int) -> dict[str, Any]:
+        """Return a row of :data:`ROWS`."""
+        return {name: values[row] for name, values in self._columns.items()}
 
     def rows(self) -> Iterator[Row]:
         return (self.row(number) for number in range(len(self)))
@@ -334,19 +334,30 @@ def _with_cuts(splits: Sequence[Split]) -> Shard:
 
 
 def write_segment(
-    rows: Sequence[Row], counts: pa.Table, doors: pa.Table, closed: bool, store: Store, folder: Path
+    rows: Sequence[Mapping[str, Any]], counts: pa.Table, doors: pa.Table, about: SegmentRef, store: Store, folder: Path
 ) -> SegmentRef:
     """Write a segment.
 
     Args:
-        rows: by path and index, never none.
+        rows: of :data:`ROWS`, by path and index, never none.
         counts: ``row`` (number in ``rows``), ``source`` and :data:`models.tally.COUNTS`.
-        doors: ``row``, ``source`` and :data:`models.verdicts.DOORS`; together with counts, not those of the rows, are written.
+        doors: ``row``, ``source`` and :data:`models.verdicts.DOORS`.
+        about: what the index says of its shards, see :func:`about`.
     """
-    kept = pa.Table.from_pylist([_facts(row) for row in rows], ROWS)
+    table = pa.Table.from_arrays(
+        [pa.array([row[field.name] for row in rows], field.type) for field in ROWS], schema=ROWS
+    )
     tallies = _tallies(counts, doors)
-    name = keep(store, folder, "catalogues/segments", ".arrow", lambda path: _write(path, kept, tallies))
-    return _describe(name, rows, closed)
+    name = keep(store, folder, "catalogues/segments", ".arrow", lambda path: _write(path, table, tallies))
+    made = {row["made_by"] for row in rows}
+    return replace(
+        about,
+        name=name,
+        made_by=made.pop() if len(made) == 1 else "",
+        entries=sum(row["entries"] for row in rows),
+        lost=sum(row["lost"] for row in rows),
+        counts={total: sum(row[total] for row in rows) for total in TOTALS},
+    )
 
 
 def _write(path: Path, rows: pa.Table, tallies: pa.Table) -> None:
@@ -377,31 +388,26 @@ def _tallies(counts: pa.Table, doors: pa.Table) -> pa.Table:
     return summed.set_column(1, "source", source).cast(TALLIES)
 
 
-def _describe(name: str, rows: Sequence[Row], closed: bool) -> SegmentRef:
-    shards = [next(some).split.shard for _, some in itertools.groupby(rows, key=lambda row: row.split.shard.path)]
-    counts = {total: sum(row.release.counts[total] for row in rows) for total in TOTALS}
+def about(shards: Sequence[Shard], closed: bool) -> SegmentRef:
+    """Return what the index says of shards, before anything is known of their splits."""
+    readings = {shard.reading for shard in shards}
     return SegmentRef(
-        name,
+        "",
         shards[0].path,
         shards[-1].path,
         len(shards),
-        len(rows),
+        sum(len(shard.cuts) for shard in shards),
         sum(shard.size for shard in shards),
-        sum(row.split.cut.records for row in rows),
-        _same(shard.reading for shard in shards),
-        _same(made_by(row.taggers, row.counting) for row in rows),
+        sum(cut.records for shard in shards for cut in shard.cuts),
+        readings.pop() if len(readings) == 1 else "",
+        "",
         closed,
         any(shard.twin for shard in shards),
-        sum(row.entries for row in rows),
-        sum(row.lost for row in rows),
-        counts,
+        0,
+        0,
+        {},
         *said_of(shards),
     )
-
-
-def _same(values: Iterable[str]) -> str:
-    found = set(values)
-    return found.pop() if len(found) == 1 else ""
 
 
 def said_of(shards: Sequence[Shard]) -> tuple[tuple[tuple[str, int, str], ...], tuple[tuple[str, int, str], ...]]:
@@ -426,13 +432,14 @@ def write_index(segments: Sequence[SegmentRef], store: Store, folder: Path) -> s
     return keep(store, folder, "catalogues", ".index.json", lambda path: path.write_bytes(text))
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """Return a value as the catalogue writes it."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def kinds_json(known: Known) -> str:
     """Return the kinds of what is known as the catalogue writes them."""
-    return _json([list(kind) for kind in known.kinds])
+    return as_json([list(kind) for kind in known.kinds])
 
 
 def layers_json(layers: Iterable[LayerRef]) -> list[list[Any]]:
@@ -480,37 +487,39 @@ def cut_of(facts: Sequence[Any]) -> Cut:
     return Cut(start, stop, first_row, records, checksum, (error, detail), limit)
 
 
-def _facts(row: Row) -> dict[str, Any]:
-    released, shard = row.release, row.split.shard
-    body = {
-        "shard": shard_facts(shard),
-        "cut": cut_facts(row.split.cut),
-        "layers": layers_json(row.layers),
-        "taggers": dict(row.taggers),
-        "counting": row.counting,
-        "files": [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files],
-    }
-    return {
+def split_facts(split: Split, digest: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a row says of its split, and what its body says of it."""
+    shard = split.shard
+    row = {
         "path": shard.path,
-        "split": row.digest,
+        "split": digest,
         "checksum": shard.checksum,
         "twin": shard.twin,
-        "made_by": made_by(row.taggers, row.counting),
-        "known": row.known.digest,
-        "kinds": kinds_json(row.known),
-        "kind": row.kind,
-        "index": row.split.index,
-        "of": row.split.of,
+        "kind": kind,
+        "index": split.index,
+        "of": split.of,
         "size": shard.size,
-        "entries": row.entries,
-        "lost": row.lost,
-        "characters": row.characters,
+    }
+    return row, {"shard": shard_facts(shard), "cut": cut_facts(split.cut)}
+
+
+def tagged_facts(
+    layers: list[list[Any]], taggers: Mapping[str, str], counting: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a row says of how its split was tagged and counted, and what its body says of it."""
+    body = {"layers": layers, "taggers": dict(taggers), "counting": counting}
+    return {"made_by": made_by(taggers, counting)}, body
+
+
+def released_facts(released: Released) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a row says of the release of its split, and what its body says of it."""
+    row = {
         "release": released.digest,
-        "errors": _json(dict(released.errors)),
-        "reasons": _json(dict(released.reasons)),
-        "body": _json(body),
+        "errors": as_json(dict(released.errors)),
+        "reasons": as_json(dict(released.reasons)),
         **{name: released.counts[name] for name in TOTALS},
     }
+    return row, {"files": [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files]}
 
 
 def _split(columns: Mapping[str, list[Any]], row: int, body: Mapping[str, Any]) -> Split:

@@ -1,14 +1,15 @@
 """The outcome of a run before it is published: a new catalogue, and the tables that come from it."""
 
 import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,17 +21,20 @@ from models.catalogue import (
     KINDS,
     TOTALS,
     Catalogue,
-    Row,
     Segment,
     SegmentRef,
+    about,
+    as_json,
     kind_of,
+    released_facts,
+    split_facts,
+    tagged_facts,
     write_index,
     write_segment,
 )
 from models.errors import ConservationError
 from models.job import Job
 from models.judging import Entries, Judged, Work, check_dead, due_of
-from models.layer import Known
 from models.release_pass import Released
 from models.sources import STATES
 from models.standing import Stood, stood, tallies_of
@@ -46,6 +50,9 @@ SOURCES = pa.schema(
     ]
 )
 """Columns of the table of sources: null where a source has no tally of its own or no state."""
+
+_TAGGED = ("known", "kinds", "entries", "lost", "characters")
+"""Columns that a row of the catalogue takes from a receipt."""
 
 _DOORS = pa.schema([("row", pa.int64()), ("source", pa.string()), *((name, pa.int64()) for name in DOORS)])
 
@@ -153,20 +160,25 @@ class _Concluding:
                 doors.append(release.doors)
                 numbers.append(at)
                 lengths.append(len(release.doors))
-            else:
-                if each.row is None:
-                    raise ConservationError(f"{each.split.name}: no release; run again")
+            elif each.row is not None:
                 segment, row = each.row
                 old.setdefault(segment.path.name, (segment, []))[1].append((row, at))
-            row_now = self._row(each, release)
-            _check_row(row_now)
-            rows.append(row_now)
+            else:
+                raise ConservationError(f"{each.split.name}: no release; run again")
+            rows.append(self._row(each, release))
+            _check_row(rows[-1])
         fresh = pa.concat_tables([table.select(["source", *DOORS]) for table in doors])
         fresh = fresh.add_column(0, "row", pa.array(np.repeat(numbers, lengths).astype(np.int64))).cast(_DOORS)
         kept = [moved_doors(segment, moved) for segment, moved in old.values()]
-        every = pa.concat_tables([fresh, *kept])
-        ref = write_segment(rows, counts, every, self.portion.closed, self.store, folder)
+        ref = write_segment(rows, counts, pa.concat_tables([fresh, *kept]), self._about(found), self.store, folder)
         return Concluded(number, ref, sum(self.receipts.columns["fresh"]), len(self.released))
+
+    def _about(self, found: Sequence[Stood]) -> SegmentRef:
+        if self.portion.kept is not None:
+            return self.portion.kept
+        by_shard = itertools.groupby((each.split for each in found), lambda split: split.shard)
+        shards = [replace(shard, cuts=tuple(split.cut for split in splits)) for shard, splits in by_shard]
+        return about(shards, self.portion.closed)
 
     def _check_released(self) -> None:
         done = {receipt.digest for receipt in self.released.values()}
@@ -174,34 +186,31 @@ class _Concluding:
         if due != done:
             raise ConservationError(f"{len(due - done)} releases are missing of {len(due)}; run again")
 
-    def _row(self, each: Stood, release: Released | None) -> Row:
-        split = each.split
-        before = None if each.row is None else each.row[0].bare(each.row[1], split)
+    def _row(self, each: Stood, release: Released | None) -> dict[str, Any]:
+        """Return the row of a split: the catalogue's, with what is new in its place."""
+        row: dict[str, Any] = {}
+        if each.row is not None:
+            segment, number = each.row
+            row = segment.facts(number)
+        new = []
+        if each.planned is not None:
+            split = each.planned.split
+            kind = kind_of(split.shard.columns, self.job.reading.source_from)
+            new.append(split_facts(split, each.planned.digest, kind))
         if each.receipt is not None:
-            facts = {name: values[each.receipt] for name, values in self.receipts.columns.items()}
-            kinds = tuple((tagger, category) for tagger, category in json.loads(facts["kinds"]))
-            known = Known(facts["known"], kinds, ())  # sources and doors are written from the tables
-            layers = self.receipts.layers(each.receipt)
-            counting, taggers = self.job.policy.counting_digest, self.job.wanted
-            counts = facts["entries"], facts["lost"], facts["characters"]
-        else:
-            assert before is not None
-            known, layers, counting, taggers = before.known, before.layers, before.counting, dict(before.taggers)
-            counts = before.entries, before.lost, before.characters
-        if release is None:
-            assert before is not None
-            release = before.release
-        return Row(
-            split,
-            each.digest,
-            layers,
-            known,
-            counting,
-            *counts,
-            release,
-            taggers,
-            kind_of(split.shard.columns, self.job.reading.source_from),
-        )
+            columns = self.receipts.columns
+            layers = orjson.loads(columns["layers"][each.receipt])
+            row |= {name: columns[name][each.receipt] for name in _TAGGED}
+            new.append(tagged_facts(layers, self.job.wanted, self.job.policy.counting_digest))
+        if release is not None:
+            new.append(released_facts(release))
+        if new:
+            body = orjson.loads(row["body"]) if "body" in row else {}
+            for facts, said in new:
+                row |= facts
+                body |= said
+            row["body"] = as_json(body)
+        return row
 
 
 def moved_doors(segment: Segment, rows: list[tuple[int, int]]) -> pa.Table:
@@ -268,12 +277,12 @@ def _entries(catalogue: Catalogue) -> Iterator[Entries]:
             yield Entries(functools.partial("{}-{:05}-of-{:05}".format, path, index + 1, of), *counts)
 
 
-def _check_row(row: Row) -> None:
-    counts = row.release.counts
-    out = counts["clean"] + counts["quarantined"] + counts["dropped"] + counts["dead"]
-    if not counts["read"] == out == row.entries:
+def _check_row(row: Mapping[str, Any]) -> None:
+    out = row["clean"] + row["quarantined"] + row["dropped"] + row["dead"]
+    if not row["read"] == out == row["entries"]:
         raise ConservationError(
-            f"{row.split.name}: {row.entries} entries tagged, {counts['read']} read again, {out} went out"
+            f"{row['path']}-{row['index'] + 1:05}-of-{row['of']:05}: {row['entries']} entries tagged, {row['read']} read again, "
+            f"{out} went out"
         )
 
 

@@ -9,7 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import AVERAGE, KINDS, MOST, TOTALS, Catalogue, Row, closes, write_index, write_segment
+from models.catalogue import (
+    AVERAGE,
+    KINDS,
+    MOST,
+    TOTALS,
+    Catalogue,
+    Row,
+    about,
+    as_json,
+    closes,
+    kinds_json,
+    layers_json,
+    released_facts,
+    split_facts,
+    tagged_facts,
+    write_index,
+    write_segment,
+)
 from models.layer import Known
 from models.parts import PartFile
 from models.release_pass import Released
@@ -103,13 +120,36 @@ def numbered(tables: list[pa.Table]) -> pa.Table:
     )
 
 
+def facts_of(row: Row) -> dict[str, object]:
+    """Return a row as segments have it."""
+    parts = [
+        split_facts(row.split, row.digest, row.kind),
+        tagged_facts(layers_json(row.layers), row.taggers, row.counting),
+        released_facts(row.release),
+    ]
+    facts: dict[str, object] = {
+        "known": row.known.digest,
+        "kinds": kinds_json(row.known),
+        "entries": row.entries,
+        "lost": row.lost,
+        "characters": row.characters,
+    }
+    body: dict[str, object] = {}
+    for some, said in parts:
+        facts |= some
+        body |= said
+    return facts | {"body": as_json(body)}
+
+
 def through_store(folder: Path, made: list[list[tuple[Row, pa.Table]]]) -> tuple[str, Catalogue]:
     """Write and open a catalogue with a segment for each list of rows; return its name too."""
     store, refs = LocalStore(folder), []
     for pairs in made:
         rows, counts = zip(*pairs, strict=True)
         doors = numbered([row.release.doors for row in rows])
-        refs.append(write_segment(list(rows), numbered(list(counts)), doors, True, store, folder))
+        shard = replace(rows[0].split.shard, cuts=tuple(row.split.cut for row in rows))
+        facts = list(map(facts_of, rows))
+        refs.append(write_segment(facts, numbered(list(counts)), doors, about([shard], True), store, folder))
     name = write_index(refs, store, folder)
     return name, Catalogue.open(store, name)
 
