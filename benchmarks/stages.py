@@ -9,6 +9,7 @@ by side in one go, in rounds; the table shows the median and the range over the 
 import argparse
 import ctypes
 import functools
+import itertools
 import json
 import os
 import resource
@@ -32,14 +33,15 @@ from rich.table import Table
 
 from models.agenda import settle, tag_tasks
 from models.artefact import describe
+from models.bundle import bundle
 from models.catalogue import Catalogue
 from models.documents import Documents
 from models.files import LocalOpener
 from models.findings import Findings
 from models.job import Job
-from models.judging import judge_sources
+from models.judging import judge_sources, release_tasks
 from models.layer import LayerBuilder
-from models.outcome import conclude
+from models.outcome import conclude, conclude_segment
 from models.parsing import Parsed
 from models.planning import plan_shard
 from models.policy import Decider
@@ -395,14 +397,34 @@ def bare_loop(run: Any) -> None:
     from transforms.tag import tag_task
     from transforms.workspace import workspace
 
-    job, catalogue, space = run.job, Catalogue.empty(), workspace(run.job)
+    job, space = run.job, workspace(run.job)
+    means = job, space.store, space.scratch
     tasks = plan_tasks(run.patterns, job, run.input_root, run.base)
-    planned = [shard for task in tasks for shard in plan_task(task, (job, run.input_root), _ignore)]
-    agenda = settle(planned, catalogue, job, exact=False)
-    tagged = [receipt for task in tag_tasks(agenda, catalogue, job) for receipt in tag_task(task, job, _ignore)]
-    judged = judge_sources(agenda, tagged, catalogue, job, space.store, space.scratch)
-    released = [receipt for task in judged.tasks for receipt in release_task(task, job, _ignore)]
-    conclude(agenda, tagged, judged, released, catalogue, 0, job, space.store, space.scratch)
+    packs = [plan_task(task, (job, run.input_root), _ignore) for task in tasks]
+    agenda = settle(packs, Catalogue.empty(), job, False, space.store, space.scratch)
+    todo = tag_tasks(agenda, job, space.store)
+    tagged = itertools.groupby((each for task in todo for each in _receipts(tag_task(task, job, _ignore))), _first)
+    bundles = [
+        bundle(number, [each for _, each in receipts], space.store, space.scratch) for number, receipts in tagged
+    ]
+    judged = judge_sources(agenda, bundles, *means)
+    tasks = release_tasks(judged, agenda, job, space.store)
+    released = itertools.groupby(
+        (each for task in tasks for each in _receipts(release_task(task, job, _ignore))), _first
+    )
+    concluded = [
+        conclude_segment(agenda, judged, number, dict(each for _, each in receipts), *means)
+        for number, receipts in released
+    ]
+    conclude(agenda, judged, concluded, 0, *means)
+
+
+def _receipts(measured: list[Any]) -> Iterator[Any]:
+    return (each.receipt for each in measured)
+
+
+def _first(receipt: tuple[int, Any]) -> int:
+    return receipt[0]
 
 
 if __name__ == "__main__":

@@ -1,26 +1,34 @@
 """Judging: from the tallies of all splits to the states of sources, and to what must be released again."""
 
+import functools
+import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from backports import zstd
 
-from models.agenda import Agenda, reusable
-from models.catalogue import Catalogue
-from models.digest import digest_of, digest_of_file
-from models.errors import ConservationError, DeadLetterLimitError, UsageError
+from models.addressed import keep
+from models.agenda import Agenda, Portion, together
+from models.bundle import NOTHING, Bundle, Receipts, read_bundle
+from models.digest import digest_of_file
+from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
-from models.layer import Known
-from models.release_pass import release_digest
 from models.shard import Split
-from models.sources import STATES, SourceStates, judge
+from models.sources import STATES, SourceStates, judge, source_keys
+from models.standing import Standing, stand, stood
 from models.store import Store, scratch_file
-from models.tag_pass import LayerRef, Tagged
-from models.tally import Tally, total
+from models.summing import GroupWriter, Sums
+from models.tag_pass import LayerRef
+from models.tally import COUNTS, SCHEMA, Tally
+
+JUDGED = SCHEMA.append(pa.field("state", pa.string()))
+"""Columns of the table of judged sources."""
 
 
 @dataclass(frozen=True)
@@ -31,44 +39,78 @@ class StateFile:
         name: in the store.
         sources: name of the full table of sources in the store.
         splits: how many splits were tallied.
-        splits_digest: digest of their digests.
+        agenda: name of the agenda that has them.
     """
 
     name: str
     sources: str
     splits: int
-    splits_digest: str
+    agenda: str
 
 
 @dataclass(frozen=True)
 class ReleaseTask:
-    """Splits for one worker to release, with what is known of each and the digest that its release must have."""
+    """Splits of one segment for one worker to release, with what is known of each and the digest that its release must have.
+
+    Attributes:
+        segment: number in the agenda.
+    """
 
     states: StateFile
+    segment: int
     splits: tuple[tuple[Split, tuple[LayerRef, ...], str], ...]
 
 
 @dataclass(frozen=True)
+class Work:
+    """What judging found of a segment of the agenda: names in the store, empty where there is nothing.
+
+    Attributes:
+        bundle: receipts of what was tagged.
+        due: digests of the releases that are not up to date, by number of split.
+    """
+
+    bundle: str
+    due: str
+
+
+@dataclass(frozen=True)
 class Judged:
-    """The result of judging: states, and the releases that are not up to date."""
+    """The result of judging: states, and where it stands what must be released.
+
+    Attributes:
+        name: of the list of :class:`Work` in the store, one a segment of the agenda.
+        counts: sources by state.
+        splits, size: how many splits are to be released, and bytes of their shards.
+    """
 
     states: StateFile
-    tasks: tuple[ReleaseTask, ...]
+    name: str
+    counts: Mapping[str, int]
+    splits: int
+    size: int
 
-    def summary(self, store: Store) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Return what people want to know: how many sources are in each state, and what will be written."""
-        counts = pq.read_table(store.local(self.states.sources))["state"].value_counts().to_pylist()
-        splits = [split for task in self.tasks for split, _, _ in task.splits]
-        return {
-            "states": {row["values"]: row["counts"] for row in counts},
-            "splits_to_release": len(splits),
-            "bytes_to_release": sum(split.size for split in splits),
-        }
+        return {"states": dict(self.counts), "splits_to_release": self.splits, "bytes_to_release": self.size}
+
+    def work(self, store: Store) -> tuple[Work, ...]:
+        return _work(store.local(self.name))
 
 
-def judge_sources(
-    agenda: Agenda, tagged: Sequence[Tagged], catalogue: Catalogue, job: Job, store: Store, folder: Path
-) -> Judged:
+@functools.lru_cache(maxsize=2)
+def _work(path: Path) -> tuple[Work, ...]:
+    return tuple(Work(bundle, due) for bundle, due in orjson.loads(path.read_bytes()))
+
+
+def due_of(work: Work, store: Store) -> dict[int, str]:
+    """Return the digests of the releases that a segment lacks, by number of split."""
+    if not work.due:
+        return {}
+    return dict(orjson.loads(zstd.decompress(store.read(work.due))))
+
+
+def judge_sources(agenda: Agenda, bundles: Iterable[Bundle], job: Job, store: Store, folder: Path) -> Judged:
     """Add up all tallies, write the states, and find what must be released.
 
     Raises:
@@ -76,66 +118,139 @@ def judge_sources(
         DeadLetterLimitError: if too many entries are dead.
         UsageError: if new shards yield no record at all.
     """
-    fresh = {receipt.split: receipt for receipt in tagged}
-    _check_complete(agenda, fresh, catalogue, job)
-    check_dead(_entries(agenda, fresh, catalogue, job), job)
-    _check_yield(agenda, fresh, job)
-    tallies = list(_tallies(agenda, fresh, catalogue, job))
-    summed = total(tallies)
-    sources = job.policy.sources
-    codes = judge(summed, sources.limit, sources.min_records)
-    states = SourceStates.of(summed, codes)
-    names = [split.digest(job.reading) for split in agenda.splits()]
-    table = summed.table.append_column("state", pa.array([STATES[code] for code in codes], pa.string()))
-    file = StateFile(
-        _create(store, folder, "arrow", states.write),
-        _create(store, folder, "parquet", lambda path: pq.write_table(table, path, compression="zstd")),
-        len(names),
-        digest_of(sorted(names)),
-    )
-    return Judged(file, tuple(_release_tasks(agenda, fresh, catalogue, job, states, file)))
+    all_of = _AllOf(agenda, {each.number: each.name for each in bundles}, job, store)
+    with Sums(dict.fromkeys(COUNTS, "sum"), folder) as sums:
+        check_dead(all_of.tallied(sums), job)
+        all_of.check_yield()
+        states, named, counts = _write_states(sums, job, store, folder)
+    file = StateFile(named[0], named[1], agenda.splits, agenda.name)
+    work, splits, size = [], 0, 0
+    for number, portion in enumerate(all_of.portions):
+        due = all_of.due(portion, number, states)
+        work.append([all_of.bundles.get(number, ""), _keep_due(due, store, folder) if due else ""])
+        splits += len(due)
+        size += all_of.sizes(portion, number, due) if due else 0
+    text = orjson.dumps(work)
+    name = keep(store, folder, "agendas/work", ".json", lambda path: path.write_bytes(text))
+    return Judged(file, name, counts, splits, size)
 
 
-def _check_complete(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Catalogue, job: Job) -> None:
-    wanted = {
-        split.digest(job.reading): split.name for split in agenda.splits() if reusable(split, catalogue, job) is None
-    }
-    if wanted.keys() != fresh.keys():
-        missing = [name for digest, name in wanted.items() if digest not in fresh]
-        raise ConservationError(
-            f"the splits tallied are not the splits planned: {len(missing)} missing "
-            f"({', '.join(sorted(missing)[:3])}), {len(fresh.keys() - wanted.keys())} unknown; run again"
-        )
-    for digest, receipt in fresh.items():
-        # Dead letters belong to no source, but for records on which a tagger raised.
-        dead = receipt.dead - receipt.errors.get("tagger_error", 0)
-        counted = pc.sum(receipt.tally["records"]).as_py() or 0
-        if counted + dead != receipt.entries:
-            raise ConservationError(
-                f"{wanted[digest]}: its tally counts {counted} records and {dead} dead letters of {receipt.entries} entries; "
-                "run again"
+def _keep_due(due: Sequence[tuple[int, str]], store: Store, folder: Path) -> str:
+    data = zstd.compress(orjson.dumps(due), 1)
+    return keep(store, folder, "agendas/due", ".json.zst", lambda path: path.write_bytes(data))
+
+
+class _AllOf:
+    """The segments of an agenda, one after another, as they stand after tagging."""
+
+    def __init__(self, agenda: Agenda, bundles: Mapping[int, str], job: Job, store: Store) -> None:
+        self.agenda, self.bundles, self.job, self.store = agenda, bundles, job, store
+        self.portions = agenda.portions(store)
+        self.catalogue = agenda.catalogue(store)
+        self._new_splits = self._new_records = 0
+
+    def receipts(self, number: int) -> Receipts:
+        return read_bundle(self.store, self.bundles[number]) if number in self.bundles else NOTHING
+
+    def stand(self, portion: Portion, number: int, counts: tuple[str, ...]) -> Standing:
+        return stand(portion, self.receipts(number), self.catalogue, self.job, self.store, counts)
+
+    def tallied(self, sums: Sums) -> "Iterator[Entries]":
+        """Give the entries of every split, and add up the tallies of all but twins on the way."""
+        for number, portion in enumerate(self.portions):
+            standing = self.stand(portion, number, COUNTS)
+            tallies = standing.tallies
+            if any(standing.twins):
+                own = ~np.array(standing.twins)[tallies["row"].to_numpy()]
+                tallies = tallies.filter(pa.array(own))
+            sums.add(tallies)
+            if portion.kept is None:
+                self._note_yield(portion, number)
+            for at, (entries, dead, errors, lost) in enumerate(
+                zip(standing.entries, standing.dead, standing.errors, standing.lost, strict=True)
+            ):
+                yield Entries(functools.partial(standing.name, at), entries, dead, errors, lost)
+
+    def _note_yield(self, portion: Portion, number: int) -> None:
+        receipts = self.receipts(number)
+        for each in stood(portion, receipts, self.catalogue, self.job, self.store):
+            if each.planned is not None and each.planned.new and each.receipt is not None:
+                columns = receipts.columns
+                self._new_splits += 1
+                self._new_records += columns["entries"][each.receipt] - columns["dead"][each.receipt]
+
+    def check_yield(self) -> None:
+        if self._new_splits and not self._new_records and not self.job.allow_empty:
+            raise UsageError(
+                f"the {self.agenda.new} new shards have no record at all; check the paths and the text column, "
+                "or say allow_empty"
             )
+
+    def due(self, portion: Portion, number: int, states: SourceStates) -> list[tuple[int, str]]:
+        """Return number and digest of each release that is not up to date."""
+        standing = self.stand(portion, number, ())
+        wanted = standing.release_digests(states, self.job)
+        return [(at, digest) for at, digest in enumerate(wanted) if standing.released[at] != digest]
+
+    def sizes(self, portion: Portion, number: int, due: Sequence[tuple[int, str]]) -> int:
+        splits = stood(portion, self.receipts(number), self.catalogue, self.job, self.store)
+        return sum(splits[at].split.size for at, _ in due)
+
+
+def _write_states(
+    sums: Sums, job: Job, store: Store, folder: Path
+) -> tuple[SourceStates, tuple[str, str], dict[str, int]]:
+    """Judge every source, and return the states, the names of state file and table, and how many sources have each state."""
+    limit, least = job.policy.sources.limit, job.policy.sources.min_records
+    keys, codes = [], []
+    with scratch_file(folder) as path:
+        writer = GroupWriter(path, JUDGED)
+        for chunk in sums.chunks():
+            judged = judge(Tally(chunk), limit, least)
+            keys.append(source_keys(chunk["source"]))
+            codes.append(judged)
+            said = pa.array(np.array(STATES)[judged], pa.string())
+            writer.write(chunk.append_column("state", said))
+        writer.close()
+        table = f"states/{digest_of_file(path)}.parquet"
+        store.create_once(table, path)
+    every = np.concatenate(codes)
+    states = SourceStates.of_keys(np.concatenate(keys), every)
+    counts = {
+        STATES[code]: count for code, count in enumerate(np.bincount(every, minlength=len(STATES)).tolist()) if count
+    }
+    return states, (keep(store, folder, "states", ".arrow", states.write), table), counts
+
+
+def release_tasks(judged: Judged, agenda: Agenda, job: Job, store: Store) -> Iterator[ReleaseTask]:
+    """Give the releases that are not up to date, small splits several a task."""
+    catalogue, portions = agenda.catalogue(store), agenda.portions(store)
+    for number, work in enumerate(judged.work(store)):
+        due = due_of(work, store)
+        if due:
+            receipts = read_bundle(store, work.bundle)
+            items = (
+                (each.split, each.layers(receipts), due[at])
+                for at, each in enumerate(stood(portions[number], receipts, catalogue, job, store))
+                if at in due
+            )
+            yield from (ReleaseTask(judged.states, number, tuple(some)) for some in together(items, job.split_size))
 
 
 @dataclass(frozen=True)
 class Entries:
-    """How many entries a split has, the dead among them by class, and how many more records are lost with those."""
+    """How many entries a split has, the dead among them, and how many more records are lost with those.
 
-    name: str
+    Attributes:
+        name: gives the name of the split.
+        errors: the dead by class, JSON.
+    """
+
+    name: Callable[[], str]
     entries: int
     dead: int
-    errors: Mapping[str, int]
+    errors: str
     lost: int
-
-
-def _entries(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Catalogue, job: Job) -> Iterator[Entries]:
-    for split in agenda.splits():
-        digest = split.digest(job.reading)
-        receipt = fresh.get(digest)
-        if receipt is not None:
-            yield Entries(split.name, receipt.entries, receipt.dead, receipt.errors, receipt.lost)
-        elif (row := catalogue.find(digest)) is not None:
-            yield Entries(split.name, row.entries, row.release.counts["dead"], row.release.errors, row.lost)
 
 
 def check_dead(splits: Iterable[Entries], job: Job) -> None:
@@ -144,17 +259,21 @@ def check_dead(splits: Iterable[Entries], job: Job) -> None:
     Raises:
         DeadLetterLimitError: naming classes, splits and the likely remedy.
     """
-    splits = list(splits)
-    lost = sum(split.lost for split in splits)
-    entries, dead = lost + sum(split.entries for split in splits), lost + sum(split.dead for split in splits)
+    entries = dead = lost = 0
+    errors: Counter[str] = Counter()
+    worst: list[tuple[int, int, Entries]] = []
+    for number, split in enumerate(splits):
+        entries, dead, lost = entries + split.entries, dead + split.dead, lost + split.lost
+        if split.dead or split.lost:
+            errors.update(orjson.loads(split.errors))
+            # Of equally bad ones the first.
+            heapq.heappush(worst, (split.dead + split.lost, -number, split))
+            if len(worst) > 3:
+                heapq.heappop(worst)
+    entries, dead = entries + lost, dead + lost
     allowed = max(job.max_dead_least, entries * job.max_dead_share_ppm // 1_000_000)
     if dead <= allowed:
         return
-    errors: dict[str, int] = {}
-    for split in splits:
-        for error, count in split.errors.items():
-            errors[error] = errors.get(error, 0) + count
-    worst = sorted(splits, key=lambda split: -split.dead - split.lost)[:3]
     said = ", ".join(f"{count} {error}" for error, count in sorted(errors.items(), key=lambda item: -item[1]))
     advice = "look at the shards, map other columns, or raise max_dead"
     if errors.get("bad_encoding", 0) * 2 > dead:
@@ -163,71 +282,8 @@ def check_dead(splits: Iterable[Entries], job: Job) -> None:
         f"{dead} of {entries} entries are dead letters, {allowed} are allowed: {said}"
         + (f" ({lost} more records lost with them)" if lost else "")
         + "; most in "
-        + ", ".join(f"{split.name} ({split.dead + split.lost})" for split in worst)
+        + ", ".join(
+            f"{split.name()} ({count})" for count, _, split in sorted(worst, key=lambda each: each[:2], reverse=True)
+        )
         + f". Nothing was published; {advice}"
     )
-
-
-def _check_yield(agenda: Agenda, fresh: Mapping[str, Tagged], job: Job) -> None:
-    new = [split.digest(job.reading) for shard in agenda.shards if shard.path in agenda.new for split in shard.splits()]
-    there = [fresh[digest] for digest in new if digest in fresh]
-    if there and not job.allow_empty and not sum(receipt.entries - receipt.dead for receipt in there):
-        raise UsageError(
-            f"the {len(agenda.new)} new shards have no record at all; check the paths and the text column, "
-            "or say allow_empty"
-        )
-
-
-def _tallies(agenda: Agenda, fresh: Mapping[str, Tagged], catalogue: Catalogue, job: Job) -> Iterator[Tally]:
-    for shard in agenda.shards:
-        if shard.twin:
-            continue
-        for split in shard.splits():
-            digest = split.digest(job.reading)
-            yield Tally(fresh[digest].tally if digest in fresh else catalogue.tally_of(digest))
-
-
-def _release_tasks(
-    agenda: Agenda,
-    fresh: Mapping[str, Tagged],
-    catalogue: Catalogue,
-    job: Job,
-    states: SourceStates,
-    file: StateFile,
-) -> Iterator[ReleaseTask]:
-    waiting: list[tuple[Split, tuple[LayerRef, ...], str]] = []
-    size = 0
-    for shard in agenda.shards:
-        todo = []
-        for split in shard.splits():
-            digest = split.digest(job.reading)
-            row, receipt = catalogue.find(digest), fresh.get(digest)
-            known: Known
-            if receipt is not None:
-                known, layers = receipt.known, receipt.layers
-            else:
-                assert row is not None
-                known, layers = row.known, row.layers
-            wanted = release_digest(digest, known, job, states)
-            if row is None or row.release.digest != wanted:
-                todo.append((split, layers, wanted))
-        if shard.container and todo:
-            yield ReleaseTask(file, tuple(todo))
-            continue
-        for item in todo:
-            waiting.append(item)
-            size += shard.size // max(1, len(shard.cuts))
-            if size >= job.split_size:
-                yield ReleaseTask(file, tuple(waiting))
-                waiting, size = [], 0
-    if waiting:
-        yield ReleaseTask(file, tuple(waiting))
-
-
-def _create(store: Store, folder: Path, suffix: str, write: Callable[[Path], None]) -> str:
-    """Write a file and name it by its content."""
-    with scratch_file(folder) as path:
-        write(path)
-        name = f"states/{digest_of_file(path)}.{suffix}"
-        store.create_once(name, path)
-    return name

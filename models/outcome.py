@@ -1,28 +1,60 @@
 """The outcome of a run before it is published: a new catalogue, and the tables that come from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.agenda import Agenda
-from models.catalogue import Catalogue, Row, row_of, write_catalogue
-from models.digest import digest_of_file
+from models.addressed import keep
+from models.agenda import Agenda, Portion
+from models.bundle import read_bundle
+from models.catalogue import (
+    KINDS,
+    TOTALS,
+    Catalogue,
+    Segment,
+    SegmentRef,
+    about,
+    as_json,
+    kind_of,
+    released_facts,
+    split_facts,
+    tagged_facts,
+    write_index,
+    write_segment,
+)
 from models.errors import ConservationError
 from models.job import Job
-from models.judging import Entries, Judged, check_dead
+from models.judging import Entries, Judged, Work, check_dead, due_of
 from models.release_pass import Released
-from models.store import Store, scratch_file
-from models.tag_pass import Tagged
-from models.tally import COUNTS, sum_by_source
+from models.sources import STATES
+from models.standing import Stood, stood, tallies_of
+from models.store import Store
+from models.summing import GroupWriter, Sums
+from models.tally import COUNTS
 from models.verdicts import DOORS
 
-TOTALS = ("read", "clean", "redacted", "quarantined", "dropped", "dead")
+SOURCES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("source", "kind", "state")),
+        *((name, pa.int64()) for name in ("read", *COUNTS[1:], *DOORS)),
+    ]
+)
+"""Columns of the table of sources: null where a source has no tally of its own or no state."""
+
+_TAGGED = ("known", "kinds", "entries", "lost", "characters")
+"""Columns that a row of the catalogue takes from a receipt."""
+
+_DOORS = pa.schema([("row", pa.int64()), ("source", pa.string()), *((name, pa.int64()) for name in DOORS)])
 
 
 @dataclass(frozen=True)
@@ -31,7 +63,7 @@ class Outcome:
 
     Attributes:
         base: number of the release that the run started from, 0 for none.
-        splits, tallies: the new catalogue, names in the store.
+        index: of the new catalogue, name in the store.
         sources: table of sources, name in the store.
         counts: of the corpus.
         work: what this run did: splits tagged and released, records, tagger runs.
@@ -43,8 +75,7 @@ class Outcome:
     """
 
     base: int
-    splits: str
-    tallies: str
+    index: str
     sources: str
     counts: Mapping[str, int]
     work: Mapping[str, int]
@@ -63,126 +94,260 @@ class Outcome:
         return cls(**{**facts, "twins": twins, "gone": tuple(facts["gone"])})
 
 
+@dataclass(frozen=True)
+class Concluded:
+    """A segment of the new catalogue.
+
+    Attributes:
+        number: of the segment in the agenda.
+        tagged, released: splits of which a tagger ran, and that were released.
+    """
+
+    number: int
+    ref: SegmentRef
+    tagged: int
+    released: int
+
+
+def conclude_segment(
+    agenda: Agenda,
+    judged: Judged,
+    number: int,
+    released: Mapping[str, Released],
+    job: Job,
+    store: Store,
+    folder: Path,
+) -> Concluded:
+    """Write one segment of the new catalogue.
+
+    Args:
+        number: of the segment in the agenda.
+        released: receipts of its releases by digest of the split.
+
+    Raises:
+        ConservationError: if a release is missing, or counts do not add up, naming the split.
+    """
+    portion, work = agenda.portions(store)[number], judged.work(store)[number]
+    return _Concluding(portion, work, released, agenda.catalogue(store), job, store).conclude(number, folder)
+
+
+class _Concluding:
+    """One segment on its way into the catalogue."""
+
+    def __init__(
+        self,
+        portion: Portion,
+        work: Work,
+        released: Mapping[str, Released],
+        catalogue: Catalogue,
+        job: Job,
+        store: Store,
+    ) -> None:
+        self.portion, self.released, self.catalogue, self.job, self.store = portion, released, catalogue, job, store
+        self.receipts = read_bundle(store, work.bundle)
+        self.due = due_of(work, store)
+
+    def conclude(self, number: int, folder: Path) -> Concluded:
+        self._check_released()
+        found = stood(self.portion, self.receipts, self.catalogue, self.job, self.store)
+        counts = tallies_of(found, self.receipts, COUNTS)
+        rows, doors = [], [_DOORS.empty_table()]
+        old: dict[str, tuple[Segment, list[tuple[int, int]]]] = {}
+        numbers, lengths = [], []
+        for at, each in enumerate(found):
+            release = self.released.get(each.digest)
+            if release is not None:
+                doors.append(release.doors)
+                numbers.append(at)
+                lengths.append(len(release.doors))
+            elif each.row is not None:
+                segment, row = each.row
+                old.setdefault(segment.path.name, (segment, []))[1].append((row, at))
+            else:
+                raise ConservationError(f"{each.split.name}: no release; run again")
+            rows.append(self._row(each, release))
+            _check_row(rows[-1])
+        fresh = pa.concat_tables([table.select(["source", *DOORS]) for table in doors])
+        fresh = fresh.add_column(0, "row", pa.array(np.repeat(numbers, lengths).astype(np.int64))).cast(_DOORS)
+        kept = [moved_doors(segment, moved) for segment, moved in old.values()]
+        ref = write_segment(rows, counts, pa.concat_tables([fresh, *kept]), self._about(found), self.store, folder)
+        return Concluded(number, ref, sum(self.receipts.columns["fresh"]), len(self.released))
+
+    def _about(self, found: Sequence[Stood]) -> SegmentRef:
+        if self.portion.kept is not None:
+            return self.portion.kept
+        by_shard = itertools.groupby((each.split for each in found), lambda split: split.shard)
+        shards = [replace(shard, cuts=tuple(split.cut for split in splits)) for shard, splits in by_shard]
+        return about(shards, self.portion.closed)
+
+    def _check_released(self) -> None:
+        done = {receipt.digest for receipt in self.released.values()}
+        due = set(self.due.values())
+        if due != done:
+            raise ConservationError(f"{len(due - done)} releases are missing of {len(due)}; run again")
+
+    def _row(self, each: Stood, release: Released | None) -> dict[str, Any]:
+        """Return the row of a split: the catalogue's, with what is new in its place."""
+        row: dict[str, Any] = {}
+        if each.row is not None:
+            segment, number = each.row
+            row = segment.facts(number)
+        new = []
+        if each.planned is not None:
+            split = each.planned.split
+            kind = kind_of(split.shard.columns, self.job.reading.source_from)
+            new.append(split_facts(split, each.planned.digest, kind))
+        if each.receipt is not None:
+            columns = self.receipts.columns
+            layers = orjson.loads(columns["layers"][each.receipt])
+            row |= {name: columns[name][each.receipt] for name in _TAGGED}
+            new.append(tagged_facts(layers, self.job.wanted, self.job.policy.counting_digest))
+        if release is not None:
+            new.append(released_facts(release))
+        if new:
+            body = orjson.loads(row["body"]) if "body" in row else {}
+            for facts, said in new:
+                row |= facts
+                body |= said
+            row["body"] = as_json(body)
+        return row
+
+
+def moved_doors(segment: Segment, rows: list[tuple[int, int]]) -> pa.Table:
+    """Return the doors of some rows of a segment, each under its new number; see :func:`models.standing.moved_tallies`."""
+    to = np.full(len(segment), -1, np.int64)
+    to[[row for row, _ in rows]] = [number for _, number in rows]
+    table = segment.tallies("row", "source", *DOORS)
+    moved = to[table["row"].to_numpy()]
+    some = sum(table[name].to_numpy() for name in DOORS) > 0
+    table = table.set_column(0, "row", pa.array(moved, pa.int64())).filter(pa.array((moved >= 0) & some))
+    return table.set_column(1, "source", table["source"].cast(pa.string()))
+
+
 def conclude(
     agenda: Agenda,
-    tagged: Sequence[Tagged],
     judged: Judged,
-    released: Sequence[tuple[str, Released]],
-    catalogue: Catalogue,
+    concluded: Iterable[Concluded],
     base: int,
     job: Job,
     store: Store,
     folder: Path,
 ) -> Outcome:
-    """Write the new catalogue and the table of sources.
+    """Write the new catalogue's index and the table of sources.
 
     Args:
-        released: digest of a split and its receipt.
+        concluded: the segments that something was released of; others are written here, if anything about them changed.
 
     Raises:
         ConservationError: if a release is missing, or counts do not add up, naming split or source.
         DeadLetterLimitError: if the second reading made too many dead letters.
     """
-    rows = list(_rows(agenda, tagged, judged, dict(released), catalogue, job))
-    for row, _ in rows:
-        _check_row(row)
-    check_dead(
-        [
-            Entries(row.split.name, row.entries, row.release.counts["dead"], row.release.errors, row.lost)
-            for row, _ in rows
-        ],
-        job,
-    )
-    counts = {name: sum(row.release.counts[name] for row, _ in rows) for name in TOTALS}
-    table = sources_table(rows, store.local(judged.states.sources))
-    with scratch_file(folder) as splits, scratch_file(folder) as tallies, scratch_file(folder) as sources:
-        write_catalogue(rows, splits, tallies)
-        pq.write_table(table, sources, compression="zstd")
-        names = [
-            f"catalogues/{digest_of_file(path)}.{kind}.parquet"
-            for path, kind in ((splits, "splits"), (tallies, "tallies"), (sources, "sources"))
-        ]
-        for name, path in zip(names, (splits, tallies, sources), strict=True):
-            store.create_once(name, path)
-    work = {
-        "tagged": sum(1 for receipt in tagged if receipt.fresh),
-        "released": len(released),
-        "splits": len(rows),
-        "new_shards": len(agenda.new),
-    }
+    there = {each.number: each for each in concluded}
+    refs: list[SegmentRef] = []
+    tagged = released = 0
+    for number, (portion, work) in enumerate(zip(agenda.portions(store), judged.work(store), strict=True)):
+        if number not in there and portion.kept is not None and not (work.bundle or work.due):
+            refs.append(portion.kept)
+            continue
+        done = there.get(number) or conclude_segment(agenda, judged, number, {}, job, store, folder)
+        refs.append(done.ref)
+        tagged, released = tagged + done.tagged, released + done.released
+    index = write_index(refs, store, folder)
+    catalogue = Catalogue.open(store, index)
+    check_dead(_entries(catalogue), job)
+    facts = agenda.facts(store)
     return Outcome(
         base,
-        names[0],
-        names[1],
-        names[2],
-        counts,
-        work,
-        agenda.twins,
-        agenda.gone,
+        index,
+        keep(store, folder, "catalogues", ".sources.parquet", _Sources(catalogue, judged, store, folder).write),
+        {name: sum(ref.counts[name] for ref in refs) for name in TOTALS},
+        {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},
+        tuple((path, twin) for path, twin in facts["twins"]),
+        tuple(facts["gone"]),
         job.described(version("winnow-corpus")),
         "" if job.restricted == job.root else job.restricted,
         job.as_of,
     )
 
 
-def _rows(
-    agenda: Agenda,
-    tagged: Sequence[Tagged],
-    judged: Judged,
-    released: Mapping[str, Released],
-    catalogue: Catalogue,
-    job: Job,
-) -> Iterator[tuple[Row, pa.Table]]:
-    fresh = {receipt.split: receipt for receipt in tagged}
-    due = {wanted for task in judged.tasks for _, _, wanted in task.splits}
-    done = {receipt.digest for receipt in released.values()}
-    if due != done:
-        raise ConservationError(f"{len(due - done)} releases are missing of {len(due)}; run again")
-    for shard in agenda.shards:
-        for split in shard.splits():
-            digest = split.digest(job.reading)
-            receipt, row = fresh.get(digest), catalogue.find(digest)
-            release = released.get(digest) or (row.release if row is not None else None)
-            if release is None:
-                raise ConservationError(f"{split.name}: no release; run again")
-            if receipt is not None:
-                yield row_of(split, receipt, release, job), receipt.tally
-            else:
-                assert row is not None
-                kept = replace(row, split=split, release=release)
-                yield kept, catalogue.tally_of(digest)
+def _entries(catalogue: Catalogue) -> Iterator[Entries]:
+    for ref in catalogue.segments:
+        columns = catalogue.read(ref).columns("path", "index", "of", "entries", "dead", "errors", "lost")
+        for path, index, of, *counts in zip(*columns.values(), strict=True):
+            yield Entries(functools.partial("{}-{:05}-of-{:05}".format, path, index + 1, of), *counts)
 
 
-def _check_row(row: Row) -> None:
-    counts = row.release.counts
-    out = counts["clean"] + counts["quarantined"] + counts["dropped"] + counts["dead"]
-    if not counts["read"] == out == row.entries:
+def _check_row(row: Mapping[str, Any]) -> None:
+    out = row["clean"] + row["quarantined"] + row["dropped"] + row["dead"]
+    if not row["read"] == out == row["entries"]:
         raise ConservationError(
-            f"{row.split.name}: {row.entries} entries tagged, {counts['read']} read again, {out} went out"
+            f"{row['path']}-{row['index'] + 1:05}-of-{row['of']:05}: {row['entries']} entries tagged, {row['read']} read again, "
+            f"{out} went out"
         )
 
 
-def sources_table(rows: Sequence[tuple[Row, pa.Table]], states: Path) -> pa.Table:
-    """Return one row a source: counts, doors and state, sorted by source.
+@dataclass(frozen=True)
+class _Sources:
+    """The table of sources on its way to a file: one row a source, sorted, written as a stream."""
+
+    catalogue: Catalogue
+    judged: Judged
+    store: Store
+    folder: Path
+
+    def write(self, path: Path) -> None:
+        how = {
+            "read": "sum",
+            **dict.fromkeys((*COUNTS[1:], *DOORS), "sum"),
+            "state": "max",
+            "least": "min",
+            "most": "max",
+        }
+        with Sums(how, self.folder) as sums:  # type: ignore[arg-type]
+            for ref in self.catalogue.segments:
+                sums.add(self._read(ref))
+            with pq.ParquetFile(self.store.local(self.judged.states.sources)) as file:
+                for batch in file.iter_batches():
+                    sums.add(_coded(pa.Table.from_batches([batch])))
+            writer = GroupWriter(path, SOURCES)
+            for chunk in sums.chunks():
+                writer.write(_finished(chunk))
+            writer.close()
+
+    def _read(self, ref: SegmentRef) -> pa.Table:
+        segment = self.catalogue.read(ref)
+        table = segment.tallies("row", "source", "records", *DOORS)
+        kinds = np.array([KINDS.index(kind) for kind in segment.columns("kind")["kind"]], np.int64)
+        kind = pa.array(kinds[table["row"].to_numpy()])
+        table = table.append_column("least", kind).append_column("most", kind)
+        table = table.rename_columns({"records": "read"})
+        return table.filter(pc.not_equal(table["source"].cast(pa.string()), ""))
+
+
+def _coded(judged: pa.Table) -> pa.Table:
+    states = pc.index_in(judged["state"], pa.array(STATES)).cast(pa.int64())
+    return judged.drop_columns(["records", "state"]).append_column("state", states)
+
+
+def _finished(sums: pa.Table) -> pa.Table:
+    """Return sums as rows of the table.
 
     Raises:
         ConservationError: if the doors of a source do not add up to its records.
     """
-    empty = pa.schema([("source", pa.string()), *((name, pa.int64()) for name in DOORS)]).empty_table()
-    doors = sum_by_source(pa.concat_tables([empty, *(row.release.doors for row, _ in rows)]), DOORS)
-    read = pa.schema([("source", pa.string()), ("records", pa.int64())]).empty_table()
-    records = sum_by_source(
-        pa.concat_tables([read, *(table.select(["source", "records"]) for _, table in rows)]), ("records",)
+    read = pc.fill_null(sums["read"], 0).to_numpy()
+    out = sum(pc.fill_null(sums[name], 0).to_numpy() for name in DOORS)
+    if len(wrong := np.flatnonzero(read != out)):
+        at = int(wrong[0])
+        raise ConservationError(f"source {sums['source'][at].as_py()}: {read[at]} records read, {out[at]} went out")
+    names = pa.array([*KINDS, "mixed"])
+    mixed = pc.if_else(pc.equal(sums["least"], sums["most"]), sums["least"], len(KINDS))
+    return pa.Table.from_arrays(
+        [
+            sums["source"],
+            names.take(mixed.combine_chunks()),
+            pa.array(STATES).take(sums["state"].combine_chunks()),
+            *(sums[name] for name in SOURCES.names[3:]),
+        ],
+        schema=SOURCES,
     )
-    judged = pq.read_table(states)
-    joined = (
-        records.rename_columns(["source", "read"])
-        .join(judged, "source", join_type="full outer", use_threads=False)
-        .join(doors.filter(pc.not_equal(doors["source"], "")), "source", join_type="full outer", use_threads=False)
-        .sort_by("source")
-    )
-    table = joined.select(["source", "state", "read", *COUNTS[1:], *DOORS])
-    for row in table.to_pylist():
-        if (row["read"] or 0) != sum(row[name] or 0 for name in DOORS):
-            raise ConservationError(f"source {row['source']}: {row['read']} records read, others went out")
-    return table.combine_chunks()

@@ -1,6 +1,6 @@
 """The release pass over a split: the second reading, by which every entry leaves through one door."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,22 +69,41 @@ def release_digest(split: str, known: Known, job: Job, states: SourceStates) -> 
     """
     named = (STATES[code] if code else "" for code in states.lookup(pa.array(known.sources, pa.string())))
     special = [[name, state] for name, state in zip(known.sources, named, strict=True) if state]
+    again = {tagger.name: tagger.digest for tagger in rechecking(known, job)}
+    return digest_of_release(split, known.digest, special, again, job)
+
+
+def digest_of_release(
+    split: str, known: str, special: Sequence[Sequence[str]], again: Mapping[str, str], job: Job
+) -> str:
+    """Return what :func:`release_digest` does, of the parts that it depends on.
+
+    Args:
+        known: digest of what is known.
+        special: sources of the split that are not clean, with their states.
+        again: digests of the taggers that look at redacted text, by name.
+    """
     return digest_of(
         {
             "version": VERSION,
             "split": split,
-            "known": known.digest,
+            "known": known,
             "job": job.release_digest,
             "sources": sorted(special),
-            "rechecking": {tagger.name: tagger.digest for tagger in rechecking(known, job)},
+            "rechecking": dict(again),
         }
     )
 
 
 def rechecking(known: Known, job: Job) -> list[Tagger]:
     """Return the taggers whose findings on this split the policy may redact; they look again at what is left."""
+    return rechecking_kinds(known.kinds, job)
+
+
+def rechecking_kinds(kinds: Iterable[tuple[str, str]], job: Job) -> list[Tagger]:
+    """Return what :func:`rechecking` does, of the pairs of tagger and category that were found."""
     decider = Decider(job.policy)
-    names = {tagger for tagger, category in known.kinds if decider.may_redact(tagger, category)}
+    names = {tagger for tagger, category in kinds if decider.may_redact(tagger, category)}
     return [tagger for tagger in job.taggers if tagger.name in names]
 
 

@@ -28,17 +28,20 @@ def judge(tally: Tally, limit: Fraction, min_records: int) -> npt.NDArray[np.uin
     Strictly over the limit: ``blacklisted`` from ``min_records`` distinct records on, ``hold`` below; otherwise ``clean``.
     """
     unlawful, distinct = tally.table["unlawful"].to_numpy(), tally.table["distinct"].to_numpy()
-    # Python's integers: a limit with many decimals times a count passes 64 bits.
-    over = unlawful.astype(object) * limit.denominator > distinct.astype(object) * limit.numerator
+    most = max(int(unlawful.max(initial=0)) * limit.denominator, int(distinct.max(initial=0)) * limit.numerator)
+    if most >= 1 << 63:
+        # Python's integers: a limit with many decimals times a count passes 64 bits.
+        unlawful, distinct = unlawful.astype(object), distinct.astype(object)
+    over = unlawful * limit.denominator > distinct * limit.numerator
     codes = np.where(over.astype(bool), np.where(distinct >= min_records, 2, 1), 0)
     return codes.astype(np.uint8)
 
 
 def source_keys(sources: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """Return the 8-byte key of each source: the first bytes of the SHA-256 of its UTF-8, big endian."""
-    return np.array(
-        [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") for name in sources.to_pylist()], np.uint64
-    )
+    sha = hashlib.sha256
+    keys = b"".join([sha(name).digest()[:8] for name in sources.cast(pa.binary()).to_pylist()])
+    return np.frombuffer(keys, ">u8").astype(np.uint64)
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,16 @@ class SourceStates:
 
     @classmethod
     def of(cls, tally: Tally, codes: npt.NDArray[np.uint8]) -> "SourceStates":
-        """Return the states of judged sources.
+        """Return the states of judged sources; see :meth:`of_keys`."""
+        return cls.of_keys(source_keys(tally.table["source"]), codes)
+
+    @classmethod
+    def of_keys(cls, keys: npt.NDArray[np.uint64], codes: npt.NDArray[np.uint8]) -> "SourceStates":
+        """Return the states of all judged sources, given by their keys.
 
         Raises:
             ToolError: if the key of a source that is not clean is also another's: that one would be held with it.
         """
-        keys = source_keys(tally.table["source"])
         order = np.argsort(keys)
         keys, codes = keys[order], codes[order]
         same = np.flatnonzero(keys[1:] == keys[:-1])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList, AsSingleton
+from apache_beam.pvalue import AsSingleton
 
 from models.job import Job
 from pipeline.engines import LOCAL, Engine
@@ -55,14 +55,12 @@ def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:
     agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, notes, *means)
     if run.until == "plan":
         return {"plan": agenda}
-    tagged = agenda | "Tag" >> TagSplits(job, base, notes, *means)
+    tagged = agenda | "Tag" >> TagSplits(job, notes, *means)
     if run.until == "tag":
         return {"plan": agenda, "tag": tagged}
-    judged = tagged | "Judge" >> Judge(job, base, notes, AsSingleton(agenda))
+    judged = tagged | "Judge" >> Judge(job, notes, AsSingleton(agenda))
     if run.until == "judge":
         return {"plan": agenda, "tag": tagged, "judge": judged}
-    released = judged | "Release" >> Release(job, notes, *means)
-    concluded = released | "Conclude" >> Conclude(
-        job, base, notes, AsSingleton(agenda), AsList(tagged), AsSingleton(judged)
-    )
+    released = judged | "Release" >> Release(job, notes, AsSingleton(agenda), *means)
+    concluded = released | "Conclude" >> Conclude(job, base, notes, AsSingleton(agenda), AsSingleton(judged))
     return {"plan": agenda, "tag": tagged, "judge": judged, "release": concluded}

@@ -133,12 +133,11 @@ class Corpus:
         if not number:
             return Base()
         catalogue = self.manifest(number)["catalogue"]
-        return Base(number, catalogue["splits"], catalogue["tallies"])
+        return Base(number, catalogue["index"])
 
     def catalogue(self, number: int | None = None) -> Catalogue:
         """Return a release's catalogue."""
-        facts = self.manifest(number)["catalogue"]
-        return Catalogue.read(self.store.local(facts["splits"]), self.store.local(facts["tallies"]))
+        return Catalogue.open(self.store, self.manifest(number)["catalogue"]["index"])
 
     def numbers(self) -> Iterator[int]:
         """Return the numbers of all releases there are, ascending."""

@@ -50,7 +50,7 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
     with contextlib.suppress(UsageError):
         run, outcome, _ = waiting(corpus)
         named.add(f"runs/{run}/outcome.json")
-        named |= _named(corpus, {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources})
+        named |= _named(corpus, {"index": outcome.index, "sources": outcome.sources})
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     count = size = 0
     for store in (corpus.store, *(open_store(f"{root}/store") for root in sorted(roots))):
@@ -67,9 +67,9 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
 
 def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     """Return every store object that a catalogue names."""
-    store = corpus.store
-    named = set(catalogue.values())
-    for row in Catalogue.read(store.local(catalogue["splits"]), store.local(catalogue["tallies"])).rows():
+    opened = Catalogue.open(corpus.store, catalogue["index"])
+    named = {*catalogue.values(), *(ref.name for ref in opened.segments)}
+    for row in opened.rows():
         named |= {part.object for part in row.release.files}
         named |= {layer.name for layer in row.layers}
         named.add(f"receipts/{row.release.digest[:2]}/{row.release.digest}.json")

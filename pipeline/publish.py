@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.catalogue import Catalogue, Row
@@ -39,14 +40,14 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         StoreConflictError: if another release was published since the run started.
     """
     described = dict(outcome.job)
-    catalogue_names = {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources}
+    catalogue_names = {"index": outcome.index, "sources": outcome.sources}
     if outcome.base and corpus.number == outcome.base:
         current = corpus.manifest()
         if current["catalogue"] == catalogue_names and current["job"] == described:
             return Published(outcome.base, False)
     store = corpus.store
-    catalogue = Catalogue.read(store.local(outcome.splits), store.local(outcome.tallies))
-    sources = with_kind(pq.read_table(store.local(outcome.sources)), catalogue, described)
+    catalogue = Catalogue.open(store, outcome.index)
+    sources = with_reading(pq.read_table(store.local(outcome.sources)), described)
     # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
     run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
@@ -150,37 +151,20 @@ def write_csv(path: Path, table: pa.Table) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(table.schema.names)
-        for row in table.to_pylist():
-            writer.writerow([_cell(value) for value in row.values()])
+        for batch in table.to_batches(max_chunksize=1 << 16):
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                writer.writerow([_cell(value) for value in row])
 
 
 def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def with_kind(sources: pa.Table, catalogue: Catalogue, job: dict[str, Any]) -> pa.Table:
-    """Add the kind of each source's key: ``name`` (a column), ``domain`` (of a URL), ``path``, or ``mixed``."""
-    kinds: dict[str, str] = {}
-    by_row = [_kind(row, job["source_from"]) for row in catalogue.rows()]
-    pairs = pa.table({"row": catalogue.tallies["row"], "source": catalogue.tallies["source"]})
-    for row, source in zip(pairs["row"].to_pylist(), pairs["source"].to_pylist(), strict=True):
-        kind = by_row[row]
-        kinds[source] = kind if kinds.get(source, kind) == kind else "mixed"
-    column = pa.array([kinds.get(name, "") for name in sources["source"].to_pylist()], pa.string())
-    policy = job["policy"]
-    count = len(sources)
-    return (
-        sources.add_column(1, "kind", column)
-        .append_column("reading", pa.array([policy["reading"]] * count, pa.string()))
-        .append_column("basis", pa.array([policy["basis"]] * count, pa.string()))
-    )
-
-
-def _kind(row: Row, origin: str) -> str:
-    columns = row.split.shard.columns
-    if origin == "auto":
-        origin = "column" if columns.source else "url" if columns.url else "path"
-    return {"column": "name", "url": "domain", "path": "path"}[origin]
+def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
+    """Say with every source how the rule was read and what the figures rest on."""
+    for name in ("reading", "basis"):
+        sources = sources.append_column(name, pa.array([job["policy"][name]] * len(sources), pa.string()))
+    return sources
 
 
 def _previous(corpus: Corpus) -> dict[str, Any]:
@@ -195,9 +179,7 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
     before = {(e["key"], e["state"]): e for e in [*previous.get("blacklisted", []), *previous.get("hold", [])]}
     policy = manifest["job"]["policy"]
     lists: dict[str, list[dict[str, Any]]] = {"blacklisted": [], "hold": []}
-    for row in sources.to_pylist():
-        if row["state"] not in lists:
-            continue
+    for row in sources.filter(pc.is_in(sources["state"], pa.array(list(lists)))).to_pylist():
         known = before.get((row["source"], row["state"]), {})
         lists[row["state"]].append(
             {

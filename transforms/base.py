@@ -1,8 +1,6 @@
-"""The release that a run starts from, read once per process."""
+"""The release that a run starts from."""
 
-import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 from models.catalogue import Catalogue
 from models.job import Job
@@ -11,21 +9,12 @@ from transforms.workspace import workspace
 
 @dataclass(frozen=True)
 class Base:
-    """A release: its number, 0 for none, and the names of its catalogue in the store."""
+    """A release: its number, 0 for none, and the name of its catalogue's index in the store."""
 
     number: int = 0
-    splits: str = ""
-    tallies: str = ""
+    index: str = ""
 
 
 def read_base(job: Job, base: Base) -> Catalogue:
     """Return the catalogue of the release that a run starts from."""
-    if not base.number:
-        return Catalogue.empty()
-    store = workspace(job).store
-    return _read(store.local(base.splits), store.local(base.tallies))
-
-
-@functools.lru_cache(maxsize=1)
-def _read(splits: Path, tallies: Path) -> Catalogue:
-    return Catalogue.read(splits, tallies)
+    return Catalogue.open(workspace(job).store, base.index)

@@ -1,5 +1,6 @@
 """Conclude: all receipts to the outcome that publishing starts from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -7,10 +8,9 @@ import apache_beam as beam
 from models.agenda import Agenda
 from models.job import Job
 from models.judging import Judged
-from models.outcome import Outcome, conclude
+from models.outcome import Concluded, Outcome, conclude, conclude_segment
 from models.release_pass import Released
-from models.tag_pass import Tagged
-from transforms.base import Base, read_base
+from transforms.base import Base
 from transforms.notes import Notes
 from transforms.workspace import workspace
 
@@ -19,9 +19,10 @@ from transforms.workspace import workspace
 class Conclude(beam.PTransform):
     """Writes the new catalogue and the outcome as ``runs/<run>/outcome.json``.
 
+    Segments in which something was released are written apart, by as many workers as the engine has; what is gathered is small.
+
     Attributes:
         agenda, judged: as singletons.
-        tagged: as a list.
         notes: of the run.
     """
 
@@ -29,24 +30,27 @@ class Conclude(beam.PTransform):
     base: Base
     notes: Notes
     agenda: beam.pvalue.AsSingleton
-    tagged: beam.pvalue.AsList
     judged: beam.pvalue.AsSingleton
 
     def expand(self, released: beam.PCollection) -> beam.PCollection:
         return (
             released
+            | "BySegment" >> beam.GroupByKey()
+            | "Segments" >> beam.Map(self._segment, self.agenda, self.judged)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-            | "Conclude" >> beam.Map(self._conclude, self.agenda, self.tagged, self.judged)
+            | "Conclude" >> beam.Map(self._conclude, self.agenda, self.judged)
         )
 
-    def _conclude(
-        self, released: list[tuple[str, Released]], agenda: Agenda, tagged: list[Tagged], judged: Judged
-    ) -> Outcome:
+    def _segment(
+        self, receipts: tuple[int, Iterable[tuple[str, Released]]], agenda: Agenda, judged: Judged
+    ) -> Concluded:
+        with self.notes.keeping_errors():
+            space, (number, released) = workspace(self.job), receipts
+            return conclude_segment(agenda, judged, number, dict(released), self.job, space.store, space.scratch)
+
+    def _conclude(self, concluded: list[Concluded], agenda: Agenda, judged: Judged) -> Outcome:
         with self.notes.keeping_errors():
             space = workspace(self.job)
-            catalogue = read_base(self.job, self.base)
-            outcome = conclude(
-                agenda, tagged, judged, released, catalogue, self.base.number, self.job, space.store, space.scratch
-            )
+            outcome = conclude(agenda, judged, concluded, self.base.number, self.job, space.store, space.scratch)
             self.notes.write("outcome", outcome.to_dict())
             return outcome

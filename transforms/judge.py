@@ -5,17 +5,16 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from models.agenda import Agenda
+from models.bundle import Bundle
 from models.job import Job
 from models.judging import Judged, judge_sources
-from models.tag_pass import Tagged
-from transforms.base import Base, read_base
 from transforms.notes import Notes
 from transforms.workspace import workspace
 
 
 @dataclass
 class Judge(beam.PTransform):
-    """Adds up all tallies and writes the states; gives one :class:`Judged`.
+    """Adds up all tallies and writes the states; gives one :class:`Judged`, whose work lies in the store.
 
     Attributes:
         notes: of the run.
@@ -23,21 +22,19 @@ class Judge(beam.PTransform):
     """
 
     job: Job
-    base: Base
     notes: Notes
     agenda: beam.pvalue.AsSingleton
 
-    def expand(self, receipts: beam.PCollection) -> beam.PCollection:
+    def expand(self, bundles: beam.PCollection) -> beam.PCollection:
         return (
-            receipts
+            bundles
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
             | "Judge" >> beam.Map(self._judge, self.agenda)
         )
 
-    def _judge(self, receipts: list[Tagged], agenda: Agenda) -> Judged:
+    def _judge(self, bundles: list[Bundle], agenda: Agenda) -> Judged:
         with self.notes.keeping_errors():
             space = workspace(self.job)
-            catalogue = read_base(self.job, self.base)
-            judged = judge_sources(agenda, receipts, catalogue, self.job, space.store, space.scratch)
-            self.notes.write("judge", judged.summary(space.store))
+            judged = judge_sources(agenda, bundles, self.job, space.store, space.scratch)
+            self.notes.write("judge", judged.summary())
             return judged

@@ -1,12 +1,12 @@
 """Plan: input patterns to the run's agenda."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 
-from models.agenda import Agenda, settle
+from models.agenda import Agenda, Pack, settle
 from models.errors import UsageError
 from models.job import Job
 from models.planning import plan_shard
@@ -29,14 +29,15 @@ class PlanTask:
     is_small: bool
 
 
-def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> list[Shard]:
+def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int], None]) -> Pack:
     """Hash and cut some shards."""
     job, root = shared
     opener = Heard(workspace(job).opener, beat)
-    return [
+    shards = [
         plan_shard(opener, root, found.path, job.reading, job.split_size, known, found.generation)
         for found, known in task.shards
     ]
+    return Pack.of(shards)
 
 
 def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iterable[PlanTask]:
@@ -75,7 +76,7 @@ def _are_small(root: str, shards: tuple[tuple[Found, Shard | None], ...]) -> boo
 
 @dataclass
 class Plan(beam.PTransform):
-    """Lists, hashes and cuts shards, and joins them with the catalogue; gives one :class:`Agenda`.
+    """Lists, hashes and cuts shards, and joins them with the catalogue; gives one :class:`Agenda`, whose shards lie in the store.
 
     Attributes:
         root: input root; shards are known by their path below it.
@@ -105,17 +106,16 @@ class Plan(beam.PTransform):
             | "Settle" >> beam.Map(self._settle)
         )
 
-    def _list(self, patterns: tuple[str, ...]) -> list[PlanTask]:
+    def _list(self, patterns: tuple[str, ...]) -> Iterator[PlanTask]:
         with self.notes.keeping_errors():
             self.notes.check_here()
-            return list(plan_tasks(patterns, self.job, self.root, self.base))
+            yield from plan_tasks(patterns, self.job, self.root, self.base)
 
-    def _settle(self, planned: list[list[Shard]]) -> Agenda:
+    def _settle(self, packs: list[Pack]) -> Agenda:
         with self.notes.keeping_errors():
-            shards = [shard for some in planned for shard in some]
-            catalogue = read_base(self.job, self.base)
-            agenda = settle(shards, catalogue, self.job, self.exact)
-            self.notes.write("plan", agenda.summary(catalogue, self.job))
+            space = workspace(self.job)
+            agenda = settle(packs, read_base(self.job, self.base), self.job, self.exact, space.store, space.scratch)
+            self.notes.write("plan", agenda.facts(space.store))
             return agenda
 
 

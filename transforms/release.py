@@ -1,14 +1,15 @@
 """Release: splits and source states to output parts."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 
+from models.agenda import Agenda
 from models.job import Job
-from models.judging import Judged, ReleaseTask
+from models.judging import Judged, ReleaseTask, release_tasks
 from models.release_pass import Released
 from models.release_split import release_split
 from models.sources import SourceStates
@@ -18,9 +19,12 @@ from transforms.pool import WATCH, Pooled
 from transforms.tag import shared_stream
 from transforms.workspace import Heard, workspace
 
+Receipt = tuple[int, tuple[str, Released]]
+"""Number of a segment of the agenda, and of one of its splits the digest and what became of it."""
 
-def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[tuple[str, Released]]]:
-    """Release the splits of a task; each comes back with the digest of its split."""
+
+def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[Receipt]]:
+    """Release the splits of a task; each comes back with the number of its segment and the digest of its split."""
     space = workspace(job)
     states = SourceStates.read(Path(space.store.local(task.states.name)))
     opener = Heard(space.opener, beat)
@@ -32,17 +36,22 @@ def release_task(task: ReleaseTask, job: Job, beat: Callable[[str, int], None]) 
             released = release_split(
                 split, layers, job, states, opener, space.stores(), space.folders(), digest, stream
             )
-            receipt = split.digest(job.reading), released
+            receipt = task.segment, (split.digest(job.reading), released)
             done.append(Measured(split.name, time.monotonic() - clock, split.size, receipt))
     return done
 
 
 @dataclass
 class Release(beam.PTransform):
-    """Writes what is not up to date; gives the digest of each split with its :class:`Released`."""
+    """Writes what is not up to date; gives a :data:`Receipt` a split.
+
+    Attributes:
+        agenda: as a singleton.
+    """
 
     job: Job
     notes: Notes
+    agenda: beam.pvalue.AsSingleton
     workers: int
     stall_timeout: float
 
@@ -50,20 +59,21 @@ class Release(beam.PTransform):
         work = Pooled("release", release_task, self.job, self.notes, self.workers, self.stall_timeout, _name)
         return (
             judged
-            | "Tasks" >> beam.FlatMap(_tasks)
+            | "Tasks" >> beam.FlatMap(self._tasks, self.agenda)
             | "Spread" >> beam.Reshuffle()
             | "ReadAndWrite" >> beam.ParDo(work)
             | "Count" >> beam.ParDo(Count("release", self.notes, _counts))
         )
 
+    def _tasks(self, judged: Judged, agenda: Agenda) -> Iterator[ReleaseTask]:
+        for task in release_tasks(judged, agenda, self.job, workspace(self.job).store):
+            WATCH.planned["release"] += 1
+            yield task
 
-def _tasks(judged: Judged) -> tuple[ReleaseTask, ...]:
-    WATCH.planned["release"] += len(judged.tasks)
-    return judged.tasks
 
-
-def _counts(receipt: tuple[str, Released]) -> Mapping[str, int]:
-    return receipt[1].counts
+def _counts(receipt: Receipt) -> Mapping[str, int]:
+    _, (_, released) = receipt
+    return released.counts
 
 
 def _name(task: ReleaseTask) -> str:

@@ -9,6 +9,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from models.agenda import Agenda, TagTask, tag_tasks
+from models.bundle import Bundle, bundle
 from models.documents import Documents
 from models.files import Opener
 from models.findings import Findings
@@ -18,15 +19,17 @@ from models.shard import Split
 from models.tag_pass import Tagged, tag_split
 from models.taggers import Tagger
 from models.tagging import tag
-from transforms.base import Base, read_base
 from transforms.metrics import Count, Measured
 from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
 from transforms.workspace import Heard, workspace
 
+Receipt = tuple[int, Tagged]
+"""Number of a segment of the agenda, and what is known of one of its splits."""
 
-def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[Tagged]]:
-    """Tag the splits of a task."""
+
+def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[Measured[Receipt]]:
+    """Tag the splits of a task; each receipt comes with the number of its segment."""
     space = workspace(job)
     opener = Heard(space.opener, beat)
     with shared_stream([split for split, _ in task.splits], opener) as stream:
@@ -34,7 +37,7 @@ def tag_task(task: TagTask, job: Job, beat: Callable[[str, int], None]) -> list[
         for split, layers in task.splits:
             clock = time.monotonic()
             tagged = tag_split(split, layers, job, opener, space.store, space.scratch, beat, stream)
-            done.append(Measured(split.name, time.monotonic() - clock, split.size, tagged))
+            done.append(Measured(split.name, time.monotonic() - clock, split.size, (task.segment, tagged)))
     return done
 
 
@@ -51,10 +54,9 @@ def shared_stream(splits: list[Split], opener: Opener) -> Iterator[ShardStream |
 
 @dataclass
 class TagSplits(beam.PTransform):
-    """Tags what the agenda lacks; gives :class:`Tagged` receipts."""
+    """Tags what the agenda lacks; gives a :class:`Bundle` of receipts for every segment in which something was tagged."""
 
     job: Job
-    base: Base
     notes: Notes
     workers: int
     stall_timeout: float
@@ -67,15 +69,23 @@ class TagSplits(beam.PTransform):
             | "Spread" >> beam.Reshuffle()
             | "ReadAndTag" >> beam.ParDo(work)
             | "Count" >> beam.ParDo(Count("tag", self.notes, _counts))
+            | "BySegment" >> beam.GroupByKey()
+            | "Bundle" >> beam.Map(self._bundle)
         )
 
-    def _tasks(self, agenda: Agenda) -> Iterable[TagTask]:
-        for task in tag_tasks(agenda, read_base(self.job, self.base), self.job):
+    def _tasks(self, agenda: Agenda) -> Iterator[TagTask]:
+        for task in tag_tasks(agenda, self.job, workspace(self.job).store):
             WATCH.planned["tag"] += 1
             yield task
 
+    def _bundle(self, receipts: tuple[int, Iterable[Tagged]]) -> Bundle:
+        with self.notes.keeping_errors():
+            space = workspace(self.job)
+            return bundle(*receipts, space.store, space.scratch)
 
-def _counts(receipt: Tagged) -> dict[str, int]:
+
+def _counts(received: Receipt) -> dict[str, int]:
+    _, receipt = received
     return {
         "records": receipt.entries - receipt.dead,
         "dead": receipt.dead,

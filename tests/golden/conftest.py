@@ -327,12 +327,12 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 def objects(out: Path) -> dict[str, int]:
-    """Return the files of the store but the notes of runs, with their inodes."""
+    """Return the files of the store but the notes and agendas of runs, with their inodes."""
     store = out / "store"
     return {
         name: path.stat().st_ino
         for path in sorted(store.rglob("*"))
-        if path.is_file() and not (name := str(path.relative_to(store))).startswith(("runs/", "tmp/"))
+        if path.is_file() and not (name := str(path.relative_to(store))).startswith(("runs/", "agendas/", "tmp/"))
     }
 
 

@@ -1,0 +1,151 @@
+"""Adding up by source what does not fit into memory: sorted runs on disk, merged range by range of sources."""
+
+import bisect
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import ipc
+
+How = Literal["sum", "min", "max"]
+
+ROWS = 1 << 21
+"""Rows that wait in memory before they become a run; and about as many are merged at a time."""
+
+GROUP = 1 << 17
+"""Rows of a row group of tables that are written as a stream."""
+
+
+class Sums:
+    """Adds up columns by ``source``; all of it in memory only while it is small.
+
+    Nulls count for nothing: a column that a source has no value of is null in the result.
+
+    Args:
+        how: each column and how its values come together; all are associative, so the order of what is added does not matter.
+        folder: on this machine, for runs.
+        rows: see :data:`ROWS`.
+    """
+
+    def __init__(self, how: Mapping[str, How], folder: Path, rows: int = ROWS) -> None:
+        self._how = dict(how)
+        self._rows = rows
+        self._waiting: list[pa.Table] = []
+        self._count = 0
+        self._runs: list[Path] = []
+        self._schema = pa.schema([("source", pa.string()), *((name, pa.int64()) for name in self._how)])
+        self._folder = tempfile.TemporaryDirectory(dir=folder, prefix="sums-")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows; columns that the table lacks are null."""
+        columns = [
+            table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+            for field in self._schema
+        ]
+        self._waiting.append(pa.Table.from_arrays(columns, schema=self._schema))
+        self._count += len(table)
+        if self._count >= self._rows:
+            self._spill()
+
+    def chunks(self) -> Iterator[pa.Table]:
+        """Give the sums, sorted by source; every source stands in one chunk. Chunks have no certain size."""
+        if not self._runs:
+            yield self._reduce(self._waiting)
+            return
+        if self._count:
+            self._spill()
+        runs = [_Run(path) for path in self._runs]
+        bounds = [*_bounds(runs, self._rows), None]
+        starts = [0] * len(runs)
+        for bound in bounds:
+            ends = [len(run.table) if bound is None else run.find(bound) for run in runs]
+            pieces = [run.table.slice(a, b - a) for run, a, b in zip(runs, starts, ends, strict=True) if b > a]
+            starts = ends
+            if pieces:
+                yield self._reduce(pieces)
+
+    def _spill(self) -> None:
+        table = self._reduce(self._waiting)
+        self._waiting, self._count = [], 0
+        path = Path(self._folder.name) / f"{len(self._runs)}.arrow"
+        with pa.OSFile(str(path), "wb") as file, ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        self._runs.append(path)
+
+    def _reduce(self, tables: list[pa.Table]) -> pa.Table:
+        table = pa.concat_tables([self._schema.empty_table(), *tables])
+        grouped = table.group_by("source", use_threads=False).aggregate(list(self._how.items()))
+        grouped = grouped.select(["source", *(f"{name}_{how}" for name, how in self._how.items())])
+        return grouped.rename_columns(self._schema.names).sort_by("source").cast(self._schema).combine_chunks()
+
+
+class _Run:
+    """A sorted run, mapped into memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.table = ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
+        self._names = self.table["source"]
+
+    def find(self, name: str) -> int:
+        """Return the number of sources before a name."""
+        return bisect.bisect_left(range(len(self._names)), name.encode(), key=self._key)
+
+    def sample(self, count: int) -> list[str]:
+        at = np.linspace(0, len(self._names) - 1, count).astype(np.int64)
+        names: list[str] = self._names.take(pa.array(at)).to_pylist()
+        return names
+
+    def _key(self, row: int) -> bytes:
+        name: str = self._names[row].as_py()
+        return name.encode()
+
+
+def _bounds(runs: list[_Run], rows: int) -> list[str]:
+    """Return sources between which all runs together have about so many rows; that changes chunks, never sums."""
+    total = sum(len(run.table) for run in runs)
+    every = 64
+    samples = sorted(
+        (name for run in runs for name in run.sample(max(2, every * len(run.table) // rows))), key=str.encode
+    )
+    step = max(1, len(samples) * rows // total)
+    return sorted(set(samples[step::step]), key=str.encode)
+
+
+class GroupWriter:
+    """Writes a Parquet table from chunks of any size: row groups are always as long, so the bytes do not depend on them."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._waiting: list[pa.Table] = []
+        self._schema = schema
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        self._waiting.append(table.cast(self._schema))
+        self.rows += len(table)
+        if sum(map(len, self._waiting)) >= GROUP:
+            whole = pa.concat_tables(self._waiting)
+            full = len(whole) // GROUP * GROUP
+            self._put(whole.slice(0, full))
+            self._waiting = [whole.slice(full)]
+
+    def close(self) -> None:
+        self._put(pa.concat_tables([self._schema.empty_table(), *self._waiting]))
+        self._writer.close()
+
+    def _put(self, table: pa.Table) -> None:
+        if len(table):
+            self._writer.write_table(table.combine_chunks(), row_group_size=GROUP)
