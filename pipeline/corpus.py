@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.catalogue import Catalogue
-from models.errors import StoreConflictError, UsageError
+from models.errors import OutrunError, UsageError
 from models.job import Job
 from models.parts import PLACES, RESTRICTED
 from models.store import locked, sync_folder
@@ -105,11 +105,11 @@ class Corpus:
             base: number of the release that it was made from.
 
         Raises:
-            StoreConflictError: if another release came since.
+            OutrunError: if another release came since.
         """
         with locked(self.root):
             if self.number != base:
-                raise StoreConflictError(
+                raise OutrunError(
                     f"release {self.number} was published since this run started from {base or 'nothing'}"
                 )
             number = base + 1

@@ -1,6 +1,5 @@
 """Garbage collection: the only thing that deletes."""
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -8,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.catalogue import Catalogue
-from models.errors import UsageError
 from models.store import not_in_use
 from pipeline.corpus import Corpus
-from pipeline.publish import waiting
+from pipeline.waiting import all_waiting
 
 DAY = 86_400.0
 
@@ -48,10 +46,9 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
     named: set[str] = set()
     for number in kept:
         named |= _named(corpus, corpus.manifest(number)["catalogue"])
-    with contextlib.suppress(UsageError):
-        run, outcome, _ = waiting(corpus)
+    for run, outcome, _ in all_waiting(corpus):
         named.add(f"runs/{run}/outcome.json")
-        named |= _named(corpus, {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources})
+        named |= _named(corpus, outcome.catalogue)
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     count = size = 0
     for root in (corpus.root, *sorted(root for root in roots if (root / "store").is_dir())):

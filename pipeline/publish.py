@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
-from models.errors import UsageError
+from models.errors import InputOutputError
 from models.outcome import Outcome
 from models.parts import PLACES, RESTRICTED
 from models.store import sync_tree
 from pipeline.corpus import Corpus
 from pipeline.report import render_report
+from pipeline.waiting import published_as
 
 BLACKLIST_FORMAT = 1
 
@@ -36,17 +37,36 @@ class Published:
 
 
 def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
-    """Make a run's outcome the current release, unless it is what the current one is.
+    """Make a run's outcome the current release, unless a release holds it already.
 
     Raises:
-        StoreConflictError: if another release was published since the run started.
+        OutrunError: if another release was published since the run started.
     """
+    if number := published_as(corpus, outcome):
+        return Published(number, False)
+    with staged(corpus, outcome, started) as release:
+        number = corpus.publish(release.folder, release.apart, outcome.base)
+    return Published(number, True)
+
+
+class Staged(NamedTuple):
+    """An outcome laid out as a release, not yet published.
+
+    Attributes:
+        folder: holds it, on the output's file system.
+        apart: root of quarantine and dead letters and the folder staged there, if that is not the output.
+        catalogue: of the outcome.
+    """
+
+    folder: Path
+    apart: tuple[Path, Path] | None
+    catalogue: Catalogue
+
+
+@contextmanager
+def staged(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[Staged]:
+    """Lay out an outcome as a release; what is not moved away goes again."""
     described = dict(outcome.job)
-    catalogue_names = {"splits": outcome.splits, "tallies": outcome.tallies, "sources": outcome.sources}
-    if outcome.base and corpus.number == outcome.base:
-        current = corpus.manifest()
-        if current["catalogue"] == catalogue_names and current["job"] == described:
-            return Published(outcome.base, False)
     store = corpus.root / "store"
     catalogue = Catalogue.read(store / outcome.splits, store / outcome.tallies)
     sources = with_kind(pq.read_table(store / outcome.sources), catalogue, described)
@@ -67,7 +87,7 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         "shards": len(catalogue.paths),
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
-        "catalogue": catalogue_names,
+        "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [
             {"path": path, "sha256": shard.checksum, "size": shard.size}
@@ -77,36 +97,9 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     }
     restricted = corpus.restricted(manifest)
     is_apart = restricted != corpus.root
-    with _staging(corpus.root) as staged, _staging(restricted) as private:
-        _stage(staged, private if is_apart else staged, catalogue, manifest, sources, corpus, restricted)
-        number = corpus.publish(staged, (restricted, private) if is_apart else None, outcome.base)
-    return Published(number, True)
-
-
-class Waiting(NamedTuple):
-    """A finished run that was not published: its name, its outcome, and when it started."""
-
-    run: str
-    outcome: Outcome
-    started: str
-
-
-def waiting(corpus: Corpus) -> Waiting:
-    """Return the last finished run that was made from the current release.
-
-    Raises:
-        UsageError: if there is none.
-    """
-    runs = corpus.root / "store" / "runs"
-    for path in sorted(runs.glob("*/outcome.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        outcome = Outcome.from_dict(json.loads(path.read_text("utf-8")))
-        if outcome.base == corpus.number:
-            started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
-            return Waiting(path.parent.name, outcome, started)
-    raise UsageError(
-        f"{corpus.root}: no finished run waits to be published from release {corpus.number or 'nothing'}; "
-        "make one with: winnow run … --no-publish"
-    )
+    with _staging(corpus.root) as folder, _staging(restricted) as private:
+        _stage(folder, private if is_apart else folder, catalogue, manifest, sources, corpus, restricted)
+        yield Staged(folder, (restricted, private) if is_apart else None, catalogue)
 
 
 @contextmanager
@@ -137,7 +130,14 @@ def _stage(
         for part in row.release.files:
             link = (private if part.place in RESTRICTED else staged) / part.place / part.name
             link.parent.mkdir(parents=True, exist_ok=True)
-            os.link((restricted if part.place in RESTRICTED else corpus.root) / "store" / part.object, link)
+            made = (restricted if part.place in RESTRICTED else corpus.root) / "store" / part.object
+            try:
+                os.link(made, link)
+            except FileNotFoundError:
+                raise InputOutputError(
+                    f"{made} is gone, which is {part.place}/{part.name}; if this run made it, run again, which makes it "
+                    "anew; otherwise restore it"
+                ) from None
             files.append(
                 {"path": f"{part.place}/{part.name}", "size": part.size, "sha256": part.sha256, "records": part.records}
             )

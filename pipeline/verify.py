@@ -10,17 +10,37 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from models.catalogue import Row
+from models.catalogue import Catalogue, Row
 from models.containers import open_container
 from models.digest import digest_of_file
 from models.lines import blocks
+from models.parts import RESTRICTED
 from pipeline.corpus import Corpus
+from pipeline.publish import staged
+from pipeline.waiting import Waiting
 
 
 def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     """Give everything about a release that is not as it says; nothing if all is well."""
     manifest = corpus.manifest(number)
-    folder = corpus.release(manifest["release"])
+    yield from _verify(corpus.release(manifest["release"]), corpus.catalogue(manifest["release"]))
+
+
+def verify_waiting(corpus: Corpus, run: Waiting) -> Iterator[str]:
+    """Give the same about a finished run, laid out as the release that publishing would make of it.
+
+    Raises:
+        InputOutputError: if a part is gone.
+    """
+    with staged(corpus, run.outcome, run.started) as release:
+        if release.apart is not None:
+            for place in sorted(RESTRICTED):
+                (release.folder / place).symlink_to(release.apart[1] / place)
+        yield from _verify(release.folder, release.catalogue)
+
+
+def _verify(folder: Path, catalogue: Catalogue) -> Iterator[str]:
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     for file in manifest["files"]:
         path = folder / file["path"]
         if not path.is_file():
@@ -33,7 +53,7 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
             yield f"{path.relative_to(folder)}: in the release, but not in the manifest"
     counts: Counter[str] = Counter()
     doors: dict[str, Counter[str]] = {}
-    for row in corpus.catalogue(manifest["release"]).rows():
+    for row in catalogue.rows():
         yield from _verify_split(folder, row, counts, doors)
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
