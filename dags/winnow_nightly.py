@@ -29,7 +29,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-    from openlineage.client.event_v2 import Dataset
 
 TOO_MANY_DEAD, OUTRUN = 3, 4
 """Exit codes of ``winnow``: trying again is no use; another run published since this one started."""
@@ -165,9 +164,11 @@ class Winnow(BaseOperator):
     def get_openlineage_facets_on_start(self) -> "OperatorLineage":
         """Return what is read and written, for OpenLineage."""
         from airflow.providers.openlineage.extractors import OperatorLineage
+        from openlineage.client.event_v2 import InputDataset, OutputDataset
 
         return OperatorLineage(
-            inputs=[dataset(path) for path in self.reads], outputs=[dataset(path) for path in self.writes]
+            inputs=[InputDataset(*dataset(path)) for path in self.reads],
+            outputs=[OutputDataset(*dataset(path)) for path in self.writes],
         )
 
     def get_openlineage_facets_on_complete(self, _: Any) -> "OperatorLineage":
@@ -203,15 +204,13 @@ class Publish(Winnow):
         raise AirflowException(f"{_TURNS} times another run published first; fewer should write to {output} at once")
 
 
-def dataset(path: str) -> "Dataset":
-    """Return a path as OpenLineage names it: a file by its path, an object by its bucket and key."""
-    from openlineage.client.event_v2 import Dataset
-
+def dataset(path: str) -> tuple[str, str]:
+    """Return namespace and name that OpenLineage gives a path: a file's, or those of an object in a bucket."""
     scheme, found, rest = path.partition("://")
     if not found:
-        return Dataset(namespace="file", name=fixed(path))
+        return "file", fixed(path)
     bucket, _, key = rest.partition("/")
-    return Dataset(namespace=f"{scheme}://{bucket}", name=fixed(key) or "/")
+    return f"{scheme}://{bucket}", fixed(key) or "/"
 
 
 def fixed(pattern: str) -> str:

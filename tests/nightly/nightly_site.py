@@ -1,12 +1,14 @@
 """A place with Airflow in it: an AIRFLOW_HOME of its own, a configuration, three nights of shards, and Airflow's real commands."""
 
+import contextlib
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from models.artefact import describe
 
 ROOT = Path(__file__).resolve().parents[2]
-AIRFLOW = ROOT / ".airflow" / "bin" / "airflow"
+PYTHON = ROOT / ".airflow" / "bin" / "python"
 DAG = "winnow_nightly"
 TASKS = ("check", "plan", "run", "verify", "publish", "report")
 NIGHTS = ("2026-01-02", "2026-01-03", "2026-01-04")
@@ -28,15 +30,18 @@ class Site:
     """Everything below one folder.
 
     Args:
+        nights: dates of shards.
         settings: over those of a nightly configuration that suits tests: no retry, no night made up for, no deadline.
     """
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    airflow_command = PYTHON.with_name("airflow")
+
+    def __init__(self, folder: Path, nights: Sequence[str] = NIGHTS, **settings: Any) -> None:
         self.folder = folder
         self.out, self.shards, self.list = folder / "out", folder / "shards", folder / "list"
         folder.mkdir(parents=True, exist_ok=True)
         self._write_list()
-        for number, night in enumerate(NIGHTS):
+        for number, night in enumerate(nights):
             self.write_night(night, number)
         run_file = {
             "inputs": [str(self.shards)],
@@ -57,7 +62,7 @@ class Site:
             "inputs": [str(self.shards / "{night:%Y/%m/%d}" / "*.jsonl*")],
             "output": str(self.out),
             "report": str(folder / "reports" / "{night}.html"),
-            "start": NIGHTS[0],
+            "start": nights[0],
             "catchup": False,
             "retries": 0,
             "deadline_hours": None,  # "dags test" of Airflow 3.3.2 fails at its end where there is one (apache/airflow#73428)
@@ -111,7 +116,7 @@ class Site:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start one of Airflow's commands as the leader of a process group of its own."""
         return subprocess.Popen(
-            [str(AIRFLOW), *arguments],
+            [str(self.airflow_command), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -161,13 +166,14 @@ class Site:
 
     def release(self) -> dict[str, bytes]:
         """Return every file of the current release that must come out the same."""
-        found = {}
-        for place in PLACES:
-            top = self.out / place
-            for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-                if path.is_file():
-                    found[str(path.relative_to(self.out))] = path.read_bytes()
-        return found
+        return release(self.out)
+
+    def check_against_one_run(self) -> None:
+        """Compare the release with that of one run over all nights at once."""
+        command = [str(self.folder / "winnow"), "run", str(self.folder / "run.yaml"), "--input-root", str(self.shards)]
+        at_once = self.folder / "at-once"
+        subprocess.run([*command, "--output", str(at_once), "-q"], check=True, capture_output=True)
+        assert release(self.out) == release(at_once)
 
     def number(self) -> int:
         return int((self.out / "current").readlink().name)
@@ -177,11 +183,55 @@ class Site:
         return [json.loads(line) for line in self.lineage.read_text("utf-8").splitlines()]
 
 
-def wait_for(condition: Callable[[], Any], seconds: float) -> Any:
+def release(out: Path) -> dict[str, bytes]:
+    """Return every file of a corpus's current release that must come out the same."""
+    found = {}
+    for place in PLACES:
+        top = out / place
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file():
+                found[str(path.relative_to(out))] = path.read_bytes()
+    return found
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, pause: float = 0.02) -> Any:
     """Wait until something is there, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError("waited in vain")
+
+
+def descendants(pids: Iterable[int]) -> set[int]:
+    """Return processes and all below them."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = set(pids)
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def listening(pids: Iterable[int]) -> set[str]:
+    """Return address and port of each TCP socket on which one of the processes listens."""
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for handle in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    inodes.add(str(handle.readlink()))
+    found = set()
+    for kind, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for row in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = row.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in inodes:
+                address, port = local.split(":")
+                words = bytes.fromhex(address)
+                packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+                found.add(f"{socket.inet_ntop(family, packed)}:{int(port, 16)}")
+    return found
