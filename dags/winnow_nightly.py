@@ -103,7 +103,8 @@ def read_nightly() -> Nightly:
 
 def late(context: Mapping[str, Any]) -> None:
     """Say that a night is not done by its deadline; what is done unless an alert is configured."""
-    log.error("%s is late: %s", context["dag_run"]["run_id"], context["deadline"])
+    run, end = context["dag_run"], context["deadline"]["deadline_time"]
+    log.error("%s of %s is late: it was to be done by %s", run["dag_run_id"], run["dag_id"], end)
 
 
 class Winnow(BaseOperator):
@@ -137,9 +138,9 @@ class Winnow(BaseOperator):
         self.writes = list(writes)
         self._hook = SubprocessHook()
 
-    def execute(self, context: Mapping[str, Any]) -> str:  # noqa: ARG002 - the name is Airflow's
+    def execute(self, context: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - the name is Airflow's
         self.call(self.arguments)
-        return self.run_name
+        return self.run_name or None
 
     def call(self, arguments: Sequence[str], *, allowed: Sequence[int] = (0,)) -> int:
         """Call the command, and return its exit code.
