@@ -1,15 +1,13 @@
 """Garbage collection: the only thing that deletes."""
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.catalogue import Catalogue
-from models.errors import UsageError
 from models.store import Entry, Store
 from pipeline.corpus import Corpus
-from pipeline.publish import waiting
+from pipeline.waiting import all_waiting
 from transforms.workspace import open_store
 
 DAY = 86_400.0
@@ -47,10 +45,9 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
     named: set[str] = set()
     for number in kept:
         named |= _named(corpus, corpus.manifest(number)["catalogue"])
-    with contextlib.suppress(UsageError):
-        run, outcome, _ = waiting(corpus)
+    for run, outcome, _ in all_waiting(corpus):
         named.add(f"runs/{run}/outcome.json")
-        named |= _named(corpus, {"index": outcome.index, "sources": outcome.sources})
+        named |= _named(corpus, outcome.catalogue)
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     count = size = 0
     for store in (corpus.store, *(open_store(f"{root}/store") for root in sorted(roots))):

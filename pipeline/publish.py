@@ -3,11 +3,13 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,12 +17,13 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
-from models.errors import UsageError
 from models.outcome import Outcome
-from models.parts import PartFile
+from models.parts import RESTRICTED, PartFile
 from pipeline.corpus import Corpus
 from pipeline.releases import Staged
 from pipeline.report import render_report
+from pipeline.waiting import published_as
+from transforms.workspace import open_store
 
 BLACKLIST_FORMAT = 1
 
@@ -34,17 +37,59 @@ class Published:
 
 
 def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
-    """Make a run's outcome the current release, unless it is what the current one is.
+    """Make a run's outcome the current release, unless a release holds it already.
 
     Raises:
-        StoreConflictError: if another release was published since the run started.
+        OutrunError: if another release was published since the run started.
     """
+    if number := published_as(corpus, outcome):
+        return Published(number, False)
+    with laid_out(corpus, outcome, started) as laid:
+        number = corpus.publish(laid.staged, outcome.base)
+    return Published(number, True)
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """An outcome as the release that publishing makes of it.
+
+    Attributes:
+        catalogue: of the outcome.
+    """
+
+    staged: Staged
+    manifest: Mapping[str, Any]
+    catalogue: Catalogue
+    root: str
+
+    def read(self, path: str) -> bytes:
+        """Return a table."""
+        return (self.staged.tables / path).read_bytes()
+
+    @contextmanager
+    def fetched(self, path: str) -> Iterator[Path]:
+        """Give a path on this machine that holds a file's bytes.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+        """
+        name = self._objects.get(path)
+        if name is None:
+            yield self.staged.tables / path
+            return
+        root = self.staged.restricted if path.split("/")[0] in RESTRICTED else self.root
+        with open_store(f"{root}/store").fetched(name) as here:
+            yield here
+
+    @cached_property
+    def _objects(self) -> dict[str, str]:
+        return {f"{part.place}/{part.name}": part.object for part in self.staged.parts}
+
+
+@contextmanager
+def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut]:
+    """Lay out an outcome as a release; what is not moved away goes again."""
     described = dict(outcome.job)
-    catalogue_names = {"index": outcome.index, "sources": outcome.sources}
-    if outcome.base and corpus.number == outcome.base:
-        current = corpus.manifest()
-        if current["catalogue"] == catalogue_names and current["job"] == described:
-            return Published(outcome.base, False)
     store = corpus.store
     catalogue = Catalogue.open(store, outcome.index)
     sources = with_reading(pq.read_table(store.local(outcome.sources)), described)
@@ -65,7 +110,7 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         "shards": len(catalogue.paths),
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
-        "catalogue": catalogue_names,
+        "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [
             {"path": path, "sha256": shard.checksum, "size": shard.size}
@@ -76,34 +121,8 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     with corpus.releases.staging() as folder:
         parts = [part for row in catalogue.rows() for part in row.release.files]
         _stage(folder, catalogue, manifest, sources, corpus, parts)
-        number = corpus.publish(Staged(folder, parts, corpus.restricted(manifest)), outcome.base)
-    return Published(number, True)
-
-
-class Waiting(NamedTuple):
-    """A finished run that was not published: its name, its outcome, and when it started."""
-
-    run: str
-    outcome: Outcome
-    started: str
-
-
-def waiting(corpus: Corpus) -> Waiting:
-    """Return the last finished run that was made from the current release.
-
-    Raises:
-        UsageError: if there is none.
-    """
-    ended = [entry for entry in corpus.store.list("runs") if entry.name.endswith("/outcome.json")]
-    for entry in sorted(ended, key=lambda entry: entry.modified, reverse=True):
-        outcome = Outcome.from_dict(json.loads(corpus.store.read(entry.name)))
-        if outcome.base == corpus.number:
-            started = datetime.fromtimestamp(entry.modified, UTC).isoformat(timespec="seconds")
-            return Waiting(entry.name.split("/")[1], outcome, started)
-    raise UsageError(
-        f"{corpus.root}: no finished run waits to be published from release {corpus.number or 'nothing'}; "
-        "make one with: winnow run … --no-publish"
-    )
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        yield LaidOut(Staged(folder, parts, corpus.restricted(manifest)), manifest, catalogue, corpus.root)
 
 
 def _stage(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from models.errors import StoreConflictError, UsageError
+from models.errors import InputOutputError, OutrunError, StoreConflictError, UsageError
 from models.parts import PLACES, RESTRICTED, PartFile
 from models.store import locked, scratch_file, sync_folder, sync_tree
 from transforms.cloud import SCHEME, CloudStore
@@ -80,7 +80,7 @@ class Releases(Protocol):
             base: number of the release that it was made from.
 
         Raises:
-            StoreConflictError: if another release came since.
+            OutrunError: if another release came since.
         """
         ...
 
@@ -98,8 +98,8 @@ def open_releases(root: str) -> Releases:
     return CloudReleases(root) if root.startswith(SCHEME) else LocalReleases(Path(root))
 
 
-def _lost(number: int, base: int) -> StoreConflictError:
-    return StoreConflictError(f"release {number} was published since this run started from {base or 'nothing'}")
+def _lost(number: int, base: int) -> OutrunError:
+    return OutrunError(f"release {number} was published since this run started from {base or 'nothing'}")
 
 
 class LocalReleases:
@@ -165,7 +165,14 @@ class LocalReleases:
             is_restricted = part.place in RESTRICTED
             link = (hidden if is_restricted else folder) / part.place / part.name
             link.parent.mkdir(parents=True, exist_ok=True)
-            os.link((private if is_restricted else self._root) / "store" / part.object, link)
+            made = (private if is_restricted else self._root) / "store" / part.object
+            try:
+                os.link(made, link)
+            except FileNotFoundError:
+                raise InputOutputError(
+                    f"{made} is gone, which is {part.place}/{part.name}; if this run made it, run again, which makes it anew; "
+                    "otherwise restore it"
+                ) from None
 
     def _show(self, folder: Path, private: Path | None, hidden: Path, number: int) -> int:
         """Bring a staged release to its place and turn the pointer; under the lock."""

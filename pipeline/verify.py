@@ -11,16 +11,32 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from models.catalogue import Row
+from models.catalogue import Catalogue, Row
 from models.containers import open_container
 from models.digest import digest_of_file
 from models.lines import blocks
 from pipeline.corpus import Corpus, Release
+from pipeline.publish import LaidOut, laid_out
+from pipeline.waiting import Waiting
 
 
 def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     """Give everything about a release that is not as it says; nothing if all is well."""
     release = corpus.release(number)
+    yield from _verify(release, corpus.catalogue(release.number))
+    listed = {file["path"] for file in release.manifest["files"]} | {"manifest.json"}
+    for name in release.releases.names(release.number) or ():
+        if name not in listed:
+            yield f"{name}: in the release, but not in the manifest"
+
+
+def verify_waiting(corpus: Corpus, run: Waiting) -> Iterator[str]:
+    """Give the same about a finished run, laid out as the release that publishing would make of it."""
+    with laid_out(corpus, run.outcome, run.started) as laid:
+        yield from _verify(laid, laid.catalogue)
+
+
+def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
     manifest = release.manifest
     for file in manifest["files"]:
         try:
@@ -29,13 +45,9 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
                     yield f"{file['path']}: content is not what the manifest says"
         except FileNotFoundError:
             yield f"{file['path']}: missing"
-    listed = {file["path"] for file in manifest["files"]} | {"manifest.json"}
-    for name in release.releases.names(release.number) or ():
-        if name not in listed:
-            yield f"{name}: in the release, but not in the manifest"
     counts: Counter[str] = Counter()
     doors: dict[str, Counter[str]] = {}
-    for row in corpus.catalogue(release.number).rows():
+    for row in catalogue.rows():
         yield from _verify_split(release, row, counts, doors)
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
@@ -45,7 +57,9 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     yield from _verify_sources(release, doors)
 
 
-def _verify_split(release: Release, row: Row, counts: Counter[str], doors: dict[str, Counter[str]]) -> Iterator[str]:
+def _verify_split(
+    release: Release | LaidOut, row: Row, counts: Counter[str], doors: dict[str, Counter[str]]
+) -> Iterator[str]:
     here: Counter[str] = Counter()
     parts = {part.place: part for part in row.release.files}
     for place, name in (("clean", "clean"), ("quarantine", "quarantined"), ("dead", "dead")):
@@ -101,7 +115,7 @@ def _count(path: Path, row: Row) -> int:
         )
 
 
-def _verify_sources(release: Release, doors: dict[str, Counter[str]]) -> Iterator[str]:
+def _verify_sources(release: Release | LaidOut, doors: dict[str, Counter[str]]) -> Iterator[str]:
     policy = release.manifest["job"]["policy"]
     limit = Fraction(policy["limit"])
     listed: dict[str, set[str]] = {"blacklisted": set(), "hold": set()}

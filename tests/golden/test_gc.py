@@ -10,8 +10,9 @@ from models.errors import UsageError
 from models.store import LocalStore
 from pipeline.corpus import Corpus
 from pipeline.gc import collect
-from pipeline.publish import publish, waiting
+from pipeline.publish import publish
 from pipeline.verify import verify
+from pipeline.waiting import waiting
 
 
 def three_releases(screen: Screen, tmp_path: Path, **options: object) -> Path:
