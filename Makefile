@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types test-data test-kill test-scale mutants bench docs lock clean
+.PHONY: help setup run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill test-scale \
+  mutants bench docs lock clean
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv from the lock file, with the winnow command in it
 
@@ -33,7 +34,7 @@ run: setup ## screen the example corpus into out/
 	$(BIN)/winnow run examples/corpus --output out
 
 test: setup ## the tests that need nothing but the checkout
-	$(BIN)/python -m pytest -m "not data and not slow"
+	$(BIN)/python -m pytest -m "not data and not slow and not engines and not cluster"
 
 check: lint types test ## what must pass before a change lands
 
@@ -50,6 +51,24 @@ test-data: setup ## the tests that read the development data in ../shared/data; 
 
 test-kill: setup ## kill runs at random moments and compare with an undisturbed one; minutes
 	$(BIN)/python -m pytest -m slow tests/golden
+
+tools: ## Prism, the starter of workers and the emulator of Google's object store into .tools; needs Go
+	deploy/tools
+
+flink: setup ## Flink and Beam's job server into .tools; needs Java and Maven
+	deploy/flink/fetch
+
+flink-up: flink tools ## start a Flink cluster on this machine, in a network of its own
+	deploy/flink/up
+
+flink-down: ## end the cluster that flink-up started
+	deploy/flink/down
+
+test-engines: flink tools ## one corpus on every engine of this machine: the same bytes
+	$(BIN)/python -m pytest -m engines
+
+test-cluster: flink tools ## the same on a Flink cluster, and with parts of it killed; half an hour
+	$(BIN)/python -m pytest -m cluster
 
 test-scale: setup ## peak memory at 200 MB and at 1 GB of text; minutes
 	$(BIN)/python benchmarks/memory.py
