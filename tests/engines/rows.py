@@ -1,8 +1,6 @@
 """The rows of the matrix: how one and the same run is started on each engine."""
 
 import json
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +67,10 @@ EXTERNAL = Row(
 PROCESS = Row(
     "Flink cluster, PROCESS",
     _beam(
-        "flink", **_CLUSTER, environment_type="PROCESS", environment_config=json.dumps({"command": str(FLINK / "worker")})
+        "flink",
+        **_CLUSTER,
+        environment_type="PROCESS",
+        environment_config=json.dumps({"command": str(FLINK / "worker")}),
     ),
     IN_CLUSTER,
 )

@@ -17,7 +17,7 @@ from pathlib import Path
 import nights
 import pytest
 from cluster import Cluster, running
-from rows import EXTERNAL, PROCESS, Row
+from rows import EXTERNAL, PROCESS
 from watching import Night, Seen, check_done, copy, look, runs, totals, two_nights
 
 pytestmark = pytest.mark.cluster
@@ -101,7 +101,7 @@ def test_a_kill_on_the_cluster_changes_nothing(
     table: Callable[[str], None],
 ) -> None:
     night, output, dice, mark = both[seed % 2], tmp_path / "out", random.Random(seed), uuid.uuid4().hex
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, ATTEMPTS + 1):  # noqa: B007 - it stands in the table
         cluster.up()
         cluster.wait_idle()
         launcher, at = start_and_kill(victim, dice, night, output, cluster, mark)

@@ -62,7 +62,9 @@ def test_the_cluster_fits_the_operators_schema(schema: dict[str, Any]) -> None:
     assert given["apiVersion"] == "flink.apache.org/v1beta1"
     assert list(faults(spec, schema["properties"]["spec"], "spec")) == []
     assert list(faults(spec | {"flinkVersion": "v0_1"}, schema["properties"]["spec"], "spec"))
-    assert list(faults(spec | {"taskmanager": {}}, schema["properties"]["spec"], "spec")) == ["spec.taskmanager: is unknown"]
+    assert list(faults(spec | {"taskmanager": {}}, schema["properties"]["spec"], "spec")) == [
+        "spec.taskmanager: is unknown"
+    ]
 
 
 def test_the_cluster_has_what_the_trial_cluster_needed() -> None:

@@ -44,9 +44,7 @@ def courses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Course]:
             for name, some in (("first", shards[:3]), ("second", shards))
         ),
     }
-    courses = {
-        name: Course(files, tuple(follow(REFERENCE, files, folder / name))) for name, files in runs.items()
-    }
+    courses = {name: Course(files, tuple(follow(REFERENCE, files, folder / name))) for name, files in runs.items()}
     first, second = courses["nights"].expected
     parts = {name: second.get(name) for name in first if name.startswith("clean/")}
     assert any(digest != first[name] for name, digest in parts.items()), "nothing was recalled"
@@ -60,9 +58,7 @@ def check(row: Row, courses: dict[str, Course], folder: Path) -> None:
 
 @pytest.mark.engines
 @pytest.mark.parametrize("row", LOCAL, ids=lambda row: row.name)
-def test_an_engine_of_this_machine_makes_the_same_bytes(
-    row: Row, courses: dict[str, Course], tmp_path: Path
-) -> None:
+def test_an_engine_of_this_machine_makes_the_same_bytes(row: Row, courses: dict[str, Course], tmp_path: Path) -> None:
     check(row, courses, tmp_path)
 
 
