@@ -3,7 +3,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(dirname "$(dirname "$here")")
 flink=${WINNOW_FLINK_HOME:-$top/.tools/flink}
-state=${WINNOW_FLINK_STATE:-$top/.tools/flink-run}
+state=$(realpath -m "${WINNOW_FLINK_STATE:-$top/.tools/flink-run}")
 python=${WINNOW_PYTHON:-$top/.venv/bin/python}
 
 # Every process of a cluster, the workers that its services start included, inherits a variable with a random value. Ids alone
