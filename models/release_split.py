@@ -26,6 +26,11 @@ from models.verdicts import DOORS
 _ENDINGS = {"": ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst", "bz2": ".jsonl.bz2"}
 
 
+def receipt_name(digest: str) -> str:
+    """Return the store name of the receipt of a release, given its digest."""
+    return f"receipts/{digest[:2]}/{digest}.json"
+
+
 def release_split(
     split: Split,
     layers: Sequence[LayerRef],
@@ -47,7 +52,7 @@ def release_split(
         ShardChangedError: if the shard is not what was tagged.
         ConservationError: if layers, states and catalogue do not fit.
     """
-    receipt = f"receipts/{digest[:2]}/{digest}.json"
+    receipt = receipt_name(digest)
     store = stores["audit"]
     if store.exists(receipt):
         released = _from_json(store.read(receipt))

@@ -94,15 +94,10 @@ def tag_split(
         stream: the open shard, where its splits share one reading.
     """
     digest = split.digest(job.reading)
-    layers = [layer for layer in layers if layer.taggers.get(SCREENING) == job.screening]
-    had = {name: value for layer in layers for name, value in layer.taggers.items()}
-    missing = tuple(tagger for tagger in job.taggers if had.get(tagger.name) != job.wanted[tagger.name])
+    used, ref = layers_for(digest, layers, job)
     fresh: tuple[str, ...] = ()
-    used = [layer for layer in layers if any(job.wanted.get(n) == d for n, d in layer.taggers.items())]
-    if missing or not layers:
-        wanted = {tagger.name: job.wanted[tagger.name] for tagger in missing}
-        wanted[SCREENING] = job.screening
-        ref = LayerRef(layer_name(digest, wanted), wanted)
+    if ref is not None:
+        missing = tuple(tagger for tagger in job.taggers if tagger.name in ref.taggers)
         if not store.exists(ref.name):
             layer = _tag(split, digest, missing, job, opener, beat, stream)
             with scratch_file(folder) as path:
@@ -111,6 +106,23 @@ def tag_split(
             fresh = tuple(tagger.name for tagger in missing)
         used.append(ref)
     return _receipt(digest, tuple(used), split, job, store, fresh)
+
+
+def layers_for(digest: str, layers: Sequence[LayerRef], job: Job) -> tuple[list[LayerRef], LayerRef | None]:
+    """Return which layers of a split can be used, and the one that must be there besides, or None.
+
+    Args:
+        digest: of the split.
+        layers: those that the catalogue has.
+    """
+    layers = [layer for layer in layers if layer.taggers.get(SCREENING) == job.screening]
+    had = {name: value for layer in layers for name, value in layer.taggers.items()}
+    wanted = {name: value for name, value in job.wanted.items() if had.get(name) != value}
+    used = [layer for layer in layers if any(job.wanted.get(n) == d for n, d in layer.taggers.items())]
+    if layers and not wanted:
+        return used, None
+    wanted[SCREENING] = job.screening
+    return used, LayerRef(layer_name(digest, wanted), wanted)
 
 
 def _receipt(

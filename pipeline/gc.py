@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.catalogue import Catalogue
+from models.release_split import receipt_name
 from models.store import Entry, Store
 from pipeline.corpus import Corpus
 from pipeline.waiting import all_waiting
@@ -69,7 +70,7 @@ def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     for row in opened.rows():
         named |= {part.object for part in row.release.files}
         named |= {layer.name for layer in row.layers}
-        named.add(f"receipts/{row.release.digest[:2]}/{row.release.digest}.json")
+        named.add(receipt_name(row.release.digest))
     return named
 
 

@@ -123,14 +123,14 @@ def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
 
 
 def _outcome(run: Run) -> Outcome:
-    return Outcome.from_dict(Notes(run.job, run.name).read("outcome"))
+    return Outcome.from_dict(Notes(run.job.root, run.name).read("outcome"))
 
 
 def _execute(run: Run) -> dict[str, Any]:
     """Run the graph, and return what its stages noted for people, by stage."""
     # Beam logs what it raises, with a traceback; it comes back as an exception anyway.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    engine, notes = run.engine, Notes(run.job, run.name)
+    engine, notes = run.engine, Notes(run.job.root, run.name)
     notes.begin(datetime.now(UTC).isoformat(timespec="seconds"), engine.name)
     try:
         pipeline = beam.Pipeline(runner=engine.runner, options=engine.pipeline_options(run.workers))

@@ -7,20 +7,23 @@ ends; so both go through the output, which every worker must reach anyway.
 import contextlib
 import functools
 import hashlib
+import io
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from models import errors
 from models.digest import digest_of
 from models.errors import UsageError, WinnowError
-from models.job import Job
-from models.store import scratch_file
-from transforms.workspace import workspace
+from models.store import Store, scratch_file
+from transforms.workspace import open_store
 
 LOGGER = logging.getLogger("winnow")
 """Of the structured logs: each message is a JSON object with the run's name, and never holds text of a record."""
@@ -41,23 +44,46 @@ class Notes:
     """The folder ``runs/<run>/`` of the store.
 
     Attributes:
+        root: of the output.
         run: name of the execution.
     """
 
-    job: Job
+    root: str
     run: str
 
     def write(self, name: str, facts: Any) -> None:
         """Keep JSON as ``<name>.json``."""
-        space = workspace(self.job)
-        with scratch_file(space.scratch) as path:
-            path.write_text(json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-            space.store.create_once(f"runs/{self.run}/{name}.json", path)
+        text = json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
+        self._keep(f"{name}.json", lambda path: path.write_text(text, "utf-8"))
+
+    def _keep(self, name: str, write: Callable[[Path], Any]) -> None:
+        with scratch_file(self._store.scratch) as path:
+            write(path)
+            self._store.create_once(f"runs/{self.run}/{name}", path)
+
+    @property
+    def _store(self) -> Store:
+        return open_store(f"{self.root}/store")
 
     def read(self, name: str) -> Any:
         """Return what was kept under a name, or None."""
-        store, path = workspace(self.job).store, f"runs/{self.run}/{name}.json"
-        return json.loads(store.read(path)) if store.exists(path) else None
+        try:
+            return json.loads(self._store.read(f"runs/{self.run}/{name}.json"))
+        except FileNotFoundError:
+            return None
+
+    def write_todo(self, stage: str, todo: Mapping[str, int]) -> None:
+        """Keep what a stage has to make: names of objects in the store, and for how many bytes of the shards each stands."""
+        table = pa.table({"name": pa.array(todo, pa.string()), "size": pa.array(todo.values(), pa.int64())})
+        self._keep(f"{stage}.todo.parquet", lambda path: pq.write_table(table, path, compression="zstd"))
+
+    def todo(self, stage: str) -> dict[str, int] | None:
+        """Return what was kept so, or None."""
+        try:
+            table = pq.read_table(io.BytesIO(self._store.read(f"runs/{self.run}/{stage}.todo.parquet")))
+        except FileNotFoundError:
+            return None
+        return dict(zip(table["name"].to_pylist(), table["size"].to_pylist(), strict=True))
 
     def begin(self, started: str, engine: str) -> None:
         """Say that the run begins; workers look for it before they do anything."""
@@ -72,7 +98,7 @@ class Notes:
         here = self.read("started")
         if here is None:
             raise UsageError(
-                f"the worker on {platform.node()} does not see the output {self.job.root} that the run was launched with; use "
+                f"the worker on {platform.node()} does not see the output {self.root} that the run was launched with; use "
                 "absolute paths on a file system that all machines share, or gs://"
             )
         if here["code"] != code_digest():
@@ -94,7 +120,7 @@ class Notes:
 
     def errors(self) -> Iterator[WinnowError]:
         """Give the errors that were noted."""
-        store = workspace(self.job).store
+        store = self._store
         for entry in store.list(f"runs/{self.run}/errors"):
             facts = json.loads(store.read(entry.name))
             yield getattr(errors, facts["error"])(facts["message"])

@@ -11,7 +11,7 @@ from models.agenda import Agenda
 from models.job import Job
 from models.judging import Judged, ReleaseTask, release_tasks
 from models.release_pass import Released
-from models.release_split import release_split
+from models.release_split import receipt_name, release_split
 from models.sources import SourceStates
 from transforms.metrics import Count, Measured
 from transforms.notes import Notes
@@ -66,9 +66,13 @@ class Release(beam.PTransform):
         )
 
     def _tasks(self, judged: Judged, agenda: Agenda) -> Iterator[ReleaseTask]:
-        for task in release_tasks(judged, agenda, self.job, workspace(self.job).store):
-            WATCH.planned["release"] += 1
-            yield task
+        todo: dict[str, int] = {}
+        with self.notes.keeping_errors():
+            for task in release_tasks(judged, agenda, self.job, workspace(self.job).store):
+                WATCH.planned["release"] += 1
+                todo |= {receipt_name(digest): split.size for split, _, digest in task.splits}
+                yield task
+            self.notes.write_todo("release", todo)
 
 
 def _counts(receipt: Receipt) -> Mapping[str, int]:

@@ -16,7 +16,7 @@ from models.findings import Findings
 from models.job import Job
 from models.records import ShardStream, open_stream
 from models.shard import Split
-from models.tag_pass import Tagged, tag_split
+from models.tag_pass import Tagged, layers_for, tag_split
 from models.taggers import Tagger
 from models.tagging import tag
 from transforms.metrics import Count, Measured
@@ -74,9 +74,16 @@ class TagSplits(beam.PTransform):
         )
 
     def _tasks(self, agenda: Agenda) -> Iterator[TagTask]:
-        for task in tag_tasks(agenda, self.job, workspace(self.job).store):
-            WATCH.planned["tag"] += 1
-            yield task
+        todo: dict[str, int] = {}
+        with self.notes.keeping_errors():
+            for task in tag_tasks(agenda, self.job, workspace(self.job).store):
+                WATCH.planned["tag"] += 1
+                for split, layers in task.splits:
+                    _, layer = layers_for(split.digest(self.job.reading), layers, self.job)
+                    if layer is not None:
+                        todo[layer.name] = split.size
+                yield task
+            self.notes.write_todo("tag", todo)
 
     def _bundle(self, receipts: tuple[int, Iterable[Tagged]]) -> Bundle:
         with self.notes.keeping_errors():

@@ -142,7 +142,7 @@ def test_a_shard_that_changes_during_a_run_fails_it(proxy: emulator.Proxy, one_n
     )
     fresh = replace(full.job, root="gs://out/other", restricted="gs://out/other")
     with pytest.raises(ShardChangedError, match="generation is gone"):
-        tag_task(TagTask(((split, ()),)), fresh, lambda place, size: None)
+        tag_task(TagTask(0, ((split, ()),)), fresh, lambda place, size: None)
 
 
 def _a_split() -> Split:
@@ -158,7 +158,7 @@ def test_a_late_writer_changes_nothing(proxy: emulator.Proxy, one_night: Path, t
     finish(moved(one_night, tmp_path))
     before = emulator.generations("out", "private")
     for row in Corpus("gs://out/corpus").catalogue().rows():
-        tag_task(TagTask(((row.split, ()),)), zombie.job, lambda place, size: None)
+        tag_task(TagTask(0, ((row.split, ()),)), zombie.job, lambda place, size: None)
     assert emulator.generations("out", "private") == before
     with pytest.raises(StoreConflictError, match="release 1 was published since"):
         publish(Corpus("gs://out/corpus"), late.outcome, "2026-01-01T00:00:00+00:00")
@@ -304,7 +304,7 @@ def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp
 
 def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     run = prepare(read_run_file(moved(one_night, tmp_path)))
-    notes = Notes(run.job, run.name)
+    notes = Notes(run.job.root, run.name)
     assert notes.read("started") is None
     with pytest.raises(UsageError, match="does not see the output"):
         notes.check_here()
