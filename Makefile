@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types test-data test-kill test-scale mutants bench docs lock clean
+.PHONY: help setup run test check lint types test-data test-kill test-scale test-huge mutants bench bench-scale docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,12 @@ test-scale: setup ## peak memory at 200 MB and at 1 GB of text; minutes
 
 mutants: setup ## break each invariant and see a test fail; minutes
 	$(BIN)/python tests/mutants/run.py
+
+bench-scale: setup ## planning, judging and concluding at a million splits and ten million sources; half an hour
+	$(BIN)/python benchmarks/scale.py
+
+test-huge: setup ## one gzip shard of 5 GB: parts, kill and resume, memory; an hour
+	$(BIN)/python benchmarks/huge.py
 
 bench: setup ## CPU milliseconds per MB by stage, and Beam against a bare loop
 	$(BIN)/python benchmarks/stages.py
