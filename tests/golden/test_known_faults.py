@@ -40,7 +40,6 @@ import models.release_split
 import models.tag_pass
 import transforms.judge
 import transforms.plan
-import transforms.tag
 from models.digest import digest_of
 from models.documents import Documents
 from models.errors import ConservationError, InputOutputError, ShardChangedError, ToolError, WinnowError
@@ -53,6 +52,7 @@ from models.tally import Tally
 from models.writers import LineWriter, RowWriter, TableWriter
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
+from transforms.metrics import Count
 
 
 def unpublished(out: Path) -> bool:
@@ -338,9 +338,9 @@ def test_a_layer_that_loses_rows_between_tagging_and_release_fails_the_run(
 def test_a_receipt_that_is_lost_fails_the_run(
     screen: Screen, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = transforms.tag.bundle
-    monkeypatch.setattr(transforms.tag, "bundle", lambda number, found, *means: real(number, list(found)[1:], *means))
-    with pytest.raises(ConservationError, match=r"not the splits planned: 1 missing \(\S+-00001-of-00001\), 0 unknown"):
+    count = Count.process
+    monkeypatch.setattr(Count, "process", lambda self, receipts: count(self, receipts[1:]))
+    with pytest.raises(ConservationError, match=r"not the splits planned: \d missing \(.*c\.jsonl\.zst-00001-of-00001"):
         screen(corpus, tmp_path / "out")
     assert unpublished(tmp_path / "out")
 
