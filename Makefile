@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-airflow mutants bench docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,12 @@ test-airflow: setup airflow ## nights by a real Airflow, on loopback only; minut
 
 mutants: setup ## break each invariant and see a test fail; minutes
 	$(BIN)/python tests/mutants/run.py
+
+bench-scale: setup ## planning, judging and concluding at a million splits and ten million sources; half an hour
+	$(BIN)/python benchmarks/scale.py
+
+test-huge: setup ## one gzip shard of 5 GB: parts, kill and resume, memory; an hour
+	$(BIN)/python benchmarks/huge.py
 
 bench: setup ## CPU milliseconds per MB by stage, and Beam against a bare loop
 	$(BIN)/python benchmarks/stages.py

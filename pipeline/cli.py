@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
-from pipeline.config import Settings, absolute, from_options, read_run_file
+from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -278,6 +278,39 @@ def check(
         shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact, runner, beam
     )
     for line in check_settings(settings):
+        out.print(line, markup=False)
+
+
+@app.command()
+def estimate(
+    run: Annotated[Path | None, typer.Argument(help="A run file; its shards are only listed.")] = None,
+    size: Annotated[str | None, typer.Option("--bytes", help="Suppose so much input instead: 5GB, 100TB.")] = None,
+    form: Annotated[str, typer.Option("--format", help="Of supposed input: parquet, jsonl, jsonl.gz.")] = "parquet",
+    shard_size: Annotated[str, typer.Option(help="Of supposed shards.")] = "1GB",
+    cores: Annotated[int, typer.Option(help="Cores that work at once.", min=1)] = 64,
+    core_hour: Annotated[float | None, typer.Option(help="Price of a core-hour.", min=0)] = None,
+    gb_month: Annotated[float | None, typer.Option(help="Price of a gigabyte stored for a month.", min=0)] = None,
+    thousand_operations: Annotated[float | None, typer.Option(help="Price of 1,000 requests.", min=0)] = None,
+    new: Annotated[float, typer.Option(help="Share of the corpus that a night adds.", min=0, max=1)] = 0.01,
+    changed: Annotated[float, typer.Option(help="Share of splits that a new list changes.", min=0, max=1)] = 0.01,
+    dense: Annotated[bool, typer.Option("--dense", help="Text full of personal values, 300 in a MB.")] = False,
+    many_terms: Annotated[bool, typer.Option("--many-terms", help="A list of 10,000 terms.")] = False,
+    list_seconds: Annotated[float, typer.Option(help="Seconds to list 1,000 names.", min=0)] = 0.2,
+) -> None:
+    """Say what a run would take: core-hours, hours, objects, requests, cost.
+
+    It goes by what stages were measured to take, on the machine and date that it names. Prices are yours to give.
+    """
+    from pipeline.estimate import Means, in_words, inputs_of, supposed
+
+    if (run is None) == (size is None):
+        raise UsageError("name a run file, or suppose an input: winnow estimate --bytes 100TB --format jsonl.gz")
+    settings = None if run is None else read_run_file(run)
+    split_size = RunFile.model_fields["split_size"].default
+    inputs = inputs_of(settings) if settings is not None else [supposed(size or "", form, shard_size, split_size)]
+    terms, density = "10,000 terms" if many_terms else "illustrative", "dense" if dense else "ordinary"
+    prices = core_hour, gb_month, thousand_operations
+    for line in in_words(inputs, Means(cores, terms, density, new, changed, list_seconds, *prices)):  # type: ignore[arg-type]
         out.print(line, markup=False)
 
 

@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -380,8 +380,16 @@ def unpinned(path: str) -> tuple[str, int | None]:
     return (url, int(generation)) if mark and generation.isdecimal() else (path, None)
 
 
-def find(pattern: str) -> Iterator[tuple[str, int]]:
-    """Give address and generation of the objects that a pattern names: an object, a folder, or a glob.
+class Object(NamedTuple):
+    """An object that was listed; its size is in bytes."""
+
+    address: str
+    generation: int
+    size: int
+
+
+def find(pattern: str) -> Iterator[Object]:
+    """Give the objects that a pattern names: an object, a folder, or a glob.
 
     In globs, ``*`` and ``?`` stand for anything but ``/``, ``**`` for anything.
     """
@@ -391,7 +399,7 @@ def find(pattern: str) -> Iterator[tuple[str, int]]:
     with _in_words(pattern):
         for blob in _list(pattern, fixed.rstrip("/") if fixed == name else fixed):
             if wanted.fullmatch(blob.name):
-                yield f"{SCHEME}{bucket}/{blob.name}", blob.generation
+                yield Object(f"{SCHEME}{bucket}/{blob.name}", blob.generation, blob.size)
 
 
 def _regex(name: str) -> str:
@@ -423,7 +431,7 @@ def fetch_folder(url: str) -> Path:
         FileNotFoundError: if nothing is there.
     """
     url = url.rstrip("/")
-    found = dict(find(url + "/"))
+    found = {each.address: each.generation for each in find(url + "/")}
     if not found:
         raise FileNotFoundError(url)
     # By generations: what is written anew is fetched anew.

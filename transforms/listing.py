@@ -22,10 +22,11 @@ SHARD_PATTERNS = (
 
 
 class Found(NamedTuple):
-    """A shard that was listed: its path below the input root, and its generation if the store keeps one."""
+    """A shard that was listed: its path below the input root, its generation if the store keeps one, and its bytes if listing told them, or -1."""
 
     path: str
     generation: str = ""
+    size: int = -1
 
 
 def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[Found]:
@@ -41,12 +42,12 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
     """
     found = []
     written = tuple(_real(folder) + "/" for folder in outputs)
-    for path, generation in _matches(pattern):
+    for path, generation, size in _matches(pattern):
         if _real(path).startswith(written):
             continue
         if not path.startswith(root.rstrip("/") + "/"):
             raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
-        found.append(Found(_in_utf8(path[len(root.rstrip("/")) + 1 :]), generation))
+        found.append(Found(_in_utf8(path[len(root.rstrip("/")) + 1 :]), generation, size))
     return sorted(found)
 
 
@@ -65,19 +66,19 @@ def _in_utf8(path: str) -> str:
     return path
 
 
-def _matches(pattern: str) -> Iterator[tuple[str, str]]:
-    """Give path and generation of each match."""
+def _matches(pattern: str) -> Iterator[Found]:
+    """Give each match by its full path."""
     if pattern.startswith(SCHEME):
         is_folder = not WILDCARD.search(pattern)
-        for path, generation in find(pattern):
+        for path, generation, size in find(pattern):
             name = path.rpartition("/")[2]
             if path == pattern or (_is_shard_name(name) if is_folder else _is_shown(name)):
-                yield path, str(generation)
+                yield Found(path, str(generation), size)
     elif "://" in pattern:
         for result in FileSystems.match([pattern]):
-            yield from ((metadata.path, "") for metadata in result.metadata_list)
+            yield from (Found(each.path, size=each.size_in_bytes) for each in result.metadata_list)
     else:
-        yield from ((path, "") for path in _local_matches(pattern))
+        yield from (Found(path) for path in _local_matches(pattern))
 
 
 def _local_matches(pattern: str) -> Iterator[str]:

@@ -115,7 +115,7 @@ def test_a_shard_that_was_uploaded_anew_is_read_again(proxy: emulator.Proxy, one
 def test_reads_are_pinned_to_a_generation(proxy: emulator.Proxy) -> None:
     blob = storage.Client().bucket("in").blob("a.jsonl")
     blob.upload_from_string(b"first\n" * 4_000_000)
-    ((address, generation),) = find("gs://in/a.jsonl")
+    ((address, generation, _),) = find("gs://in/a.jsonl")
     opener = CloudOpener()
     place = pinned(address, str(generation))
     assert opener.stamp(place) == str(generation)
