@@ -106,6 +106,7 @@ def test_a_backfill_backwards_beside_the_schedule_ends_in_the_same_bytes(tmp_pat
     site = Site(tmp_path, nights, retries=1, retry_seconds=5)
     site.airflow("pools", "set", "winnow", "2", "two at once, so that one outruns the other")
     site.airflow("dags", "reserialize")
+    site.airflow("dags", "unpause", DAG, "--yes")
     # Before the services start: SQLite has one writer at a time.
     backfill = ("backfill", "create", "--dag-id", DAG, "--from-date", nights[0], "--to-date", nights[1])
     site.airflow(*backfill, "--run-backwards")
