@@ -3,8 +3,10 @@
 import json
 import re
 import sys
+import time
 from dataclasses import asdict
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +26,22 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"winnow {version('winnow-corpus')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
 Shards = Annotated[
     list[str] | None,
     typer.Argument(help="A run file (.yaml), shards (files, folders, globs), or both: then instead of its inputs."),
@@ -42,6 +60,7 @@ SampleOption = Annotated[str | None, typer.Option(help="Try the run on a share o
 LimitOption = Annotated[int, typer.Option(help="Try the run on the first N records.", min=0)]
 ExactOption = Annotated[bool, typer.Option("--exact", help="Shards that are not named leave the corpus.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+LogOption = Annotated[bool, typer.Option("--log-json", help="Structured logs on standard error, in place of progress.")]
 RunnerOption = Annotated[str | None, typer.Option("--runner", help="Engine: local, prism, flink or dataflow.")]
 BeamOption = Annotated[
     list[str] | None,
@@ -126,16 +145,20 @@ def _run(
     sample: str | None,
     limit: int,
     quiet: bool,
+    log_json: bool,
     name: str | None = None,
 ) -> None:
     from pipeline.launch import launch, prepare
+    from pipeline.logs import log_to_stderr
     from pipeline.progress import Shown
     from pipeline.summary import show_result
     from transforms.pool import warm_up
 
     warm_up()
     run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, until=until, name=name)
-    with Shown(quiet):
+    if log_json:
+        log_to_stderr()
+    with Shown(quiet or log_json):
         result = launch(run, to_publish=to_publish, say=out.print)
     show_result(out, run, result)
 
@@ -171,6 +194,7 @@ def run(
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stop before publishing.")] = False,
     name: Annotated[str | None, typer.Option("--name", help="Name of this run, never used before.")] = None,
     quiet: QuietOption = False,
+    log_json: LogOption = False,
     runner: RunnerOption = None,
     beam: BeamOption = None,
 ) -> None:
@@ -181,7 +205,7 @@ def run(
     settings = _settings(
         shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact, runner, beam
     )
-    _run(settings, "release", not no_publish, sample, limit, quiet, name)
+    _run(settings, "release", not no_publish, sample, limit, quiet, log_json, name)
 
 
 def _add_stage(name: str, until: str, said: str) -> None:
@@ -204,6 +228,7 @@ def _add_stage(name: str, until: str, said: str) -> None:
         limit: LimitOption = 0,
         exact: ExactOption = False,
         quiet: QuietOption = False,
+        log_json: LogOption = False,
         runner: RunnerOption = None,
         beam: BeamOption = None,
     ) -> None:
@@ -223,7 +248,7 @@ def _add_stage(name: str, until: str, said: str) -> None:
             runner,
             beam,
         )
-        _run(settings, until, False, sample, limit, quiet)
+        _run(settings, until, False, sample, limit, quiet, log_json)
 
 
 _add_stage("plan", "plan", "Hash and cut shards, and say what a run would read; nothing is tagged or written out.")
@@ -232,6 +257,7 @@ _add_stage("judge", "judge", "Plan, tag and judge sources; say what a release wo
 _add_stage("release", "release", "Everything but publishing; the same as: winnow run --no-publish.")
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Say it for programs.")]
 Output = Annotated[str, typer.Argument(help="Folder of the corpus, or gs://BUCKET/FOLDER.")]
 ReleaseOption = Annotated[
     int | None, typer.Option("--release", help="Number of the release; default is the current one.")
@@ -252,6 +278,35 @@ def publish(output: Output, run: RunOption = None) -> None:
         _, outcome, started = waiting(corpus, run)
         published = publish_outcome(corpus, outcome, started)
     out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
+
+
+@app.command()
+def status(
+    output: Output,
+    run: RunOption = None,
+    watch: Annotated[
+        float, typer.Option(help="Say it again every so many seconds until the run has ended.", min=0)
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where the last run stands, on whatever engine, from any machine that sees the output."""
+    from pipeline.corpus import Corpus
+    from pipeline.status import in_words
+    from pipeline.status import status as look
+
+    corpus = Corpus(absolute(output, Path.cwd()))
+    while True:
+        found = look(corpus, run)
+        if as_json:
+            out.print(json.dumps(asdict(found), ensure_ascii=False, sort_keys=True), markup=False)
+        else:
+            for line in in_words(found):
+                out.print(line, markup=False)
+        if not watch or found.state in ("failed", "finished", "published"):
+            break
+        time.sleep(watch)
+    if found.state == "failed":
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -379,7 +434,7 @@ def explain(
     output: Output,
     record: Annotated[str, typer.Argument(help="A record's id, or SHARD#POSITION.")],
     release: ReleaseOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Say it for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say why a record is where it is."""
     from pipeline.corpus import Corpus

@@ -118,6 +118,8 @@ def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
             check_same(corpus, run.job)
             run = replace(run, base=corpus.base(), name=f"{run.name}-again")
             continue
+        facts = {"release": published.number, "new": published.is_new, **outcome.counts}
+        Notes(run.job.root, run.name).log("published", facts)
         return Result(stages, outcome, published, time.monotonic() - clock)
     raise AssertionError("not reached")
 
@@ -131,10 +133,11 @@ def _execute(run: Run) -> dict[str, Any]:
     # Beam logs what it raises, with a traceback; it comes back as an exception anyway.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     engine, notes = run.engine, Notes(run.job.root, run.name)
-    notes.begin(datetime.now(UTC).isoformat(timespec="seconds"), engine.name)
+    notes.begin(datetime.now(UTC).isoformat(timespec="seconds"), engine.name, run.until)
     try:
         pipeline = beam.Pipeline(runner=engine.runner, options=engine.pipeline_options(run.workers))
         build(pipeline, run if engine.is_ours else replace(run, workers=0))
+        notes.log("started", {"engine": engine.name, "until": run.until})
         result = pipeline.run()
         state = result.wait_until_finish() or result.state
         if state != PipelineState.DONE:
@@ -142,6 +145,7 @@ def _execute(run: Run) -> dict[str, Any]:
     except BaseException as error:
         end_pool()
         known = _known(error) or next(notes.errors(), None)
+        notes.log("failed", {"error": type(known or error).__name__})
         if known is error:
             raise
         if known is not None:

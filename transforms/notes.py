@@ -85,9 +85,9 @@ class Notes:
             return None
         return dict(zip(table["name"].to_pylist(), table["size"].to_pylist(), strict=True))
 
-    def begin(self, started: str, engine: str) -> None:
+    def begin(self, started: str, engine: str, until: str) -> None:
         """Say that the run begins; workers look for it before they do anything."""
-        self.write("started", {"started": started, "engine": engine, "code": code_digest()})
+        self.write("started", {"started": started, "engine": engine, "until": until, "code": code_digest()})
 
     def check_here(self) -> None:
         """Make sure that this process shares the output with the launcher, and its code.

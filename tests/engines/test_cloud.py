@@ -308,7 +308,7 @@ def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tm
     assert notes.read("started") is None
     with pytest.raises(UsageError, match="does not see the output"):
         notes.check_here()
-    notes.begin("2026-01-01T00:00:00+00:00", "local")
+    notes.begin("2026-01-01T00:00:00+00:00", "local", "release")
     notes.check_here()
     with pytest.raises(UsageError, match="mend it"), notes.keeping_errors():
         raise UsageError("mend it")

@@ -1,0 +1,31 @@
+"""Structured logs: a JSON object a line, with the run's name, and never text of a record."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from transforms.notes import LOGGER
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record of the log as one line of JSON: ``time`` (ISO 8601, UTC), ``level``, ``logger``, and what the message holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = record.getMessage()
+        facts = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(), "level": record.levelname}
+        facts["logger"] = record.name
+        try:
+            more = json.loads(said)
+        except ValueError:
+            more = None
+        return json.dumps(facts | (more if isinstance(more, dict) else {"message": said}), ensure_ascii=False)
+
+
+def log_to_stderr() -> None:
+    """Send the structured logs to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
