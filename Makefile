@@ -102,7 +102,7 @@ docs: setup ## write docs/run-file.md anew from the code
 
 lock: ## resolve what is needed anew into the lock files, Airflow's too; needs uv
 	head -n 2 requirements.lock > requirements.lock.new
-	uv pip compile setup.py --extra dev --python-version 3.11 --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new
+	uv pip compile setup.py --extra dataflow --extra dev --python-version 3.11 --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	head -n 2 deploy/airflow/requirements.lock > requirements.lock.new
 	uv pip compile deploy/airflow/requirements.in --python-version 3.11 --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new

@@ -35,6 +35,7 @@ setup(
         "typer>=0.15,<1",
     ],
     extras_require={
+        "dataflow": ["google-cloud-dataflow-client>=0.8.17,<1"],
         "dev": [
             "hypothesis>=6.120,<7",
             "import-linter>=2.1,<3",
@@ -45,6 +46,6 @@ setup(
             "ruff>=0.9,<1",
             "setuptools>=77,<90",
             "types-PyYAML>=6,<7",
-        ]
+        ],
     },
 )

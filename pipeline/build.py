@@ -1,6 +1,6 @@
 """The whole graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
@@ -45,6 +45,10 @@ class Run:
     workers: int = 1
     stall_timeout: float = 600.0
     engine: Engine = LOCAL
+
+    def in_place(self) -> "Run":
+        """Return the run for an engine that has workers of its own."""
+        return replace(self, workers=0)
 
 
 def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:

@@ -163,6 +163,26 @@ def _run(
     show_result(out, run, result)
 
 
+def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:
+    from pipeline.dataflow import begin, submit, write_dry_run
+    from pipeline.launch import prepare
+
+    run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, name=name)
+    if dry_run is not None:
+        if run.engine.name != "dataflow":
+            raise UsageError("--dry-run is for --runner dataflow; elsewhere try a run with --sample or --limit")
+        for path in write_dry_run(run, dry_run):
+            out.print(f"wrote {path}", markup=False)
+        return
+    if not run.engine.can_be_left:
+        raise UsageError("--detach: this engine ends with its launcher; it is for dataflow, or with job_endpoint")
+    begin(run)
+    submit(run)
+    out.print(
+        f"run {run.name} is submitted; follow it with: winnow status {run.job.root} --run {run.name}", markup=False
+    )
+
+
 def _ppm(sample: str | None) -> int:
     if sample is None:
         return 1_000_000
@@ -191,6 +211,13 @@ def run(
     sample: SampleOption = None,
     limit: LimitOption = 0,
     exact: ExactOption = False,
+    dry_run: Annotated[
+        Path | None,
+        typer.Option("--dry-run", help="Dataflow: write job and pipeline into this folder, submit nothing."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Submit and leave; follow with winnow status, then winnow publish --run.")
+    ] = False,
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stop before publishing.")] = False,
     name: Annotated[str | None, typer.Option("--name", help="Name of this run, never used before.")] = None,
     quiet: QuietOption = False,
@@ -205,7 +232,10 @@ def run(
     settings = _settings(
         shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact, runner, beam
     )
-    _run(settings, "release", not no_publish, sample, limit, quiet, log_json, name)
+    if dry_run is not None or detach:
+        _submit(settings, sample, limit, name, dry_run)
+    else:
+        _run(settings, "release", not no_publish, sample, limit, quiet, log_json, name)
 
 
 def _add_stage(name: str, until: str, said: str) -> None:

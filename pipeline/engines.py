@@ -1,10 +1,14 @@
 """Engines: the Beam runner that a command uses. Which one never depends on what is installed or could be downloaded."""
 
+import contextlib
+import io
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -62,6 +66,14 @@ class Engine:
         """Name of the runner, as Beam wants it."""
         return "PortableRunner" if "job_endpoint" in self.options else _RUNNERS[self.name]
 
+    @property
+    def can_be_left(self) -> bool:
+        """Whether a job goes on when its launcher ends."""
+        return self.name == "dataflow" or "job_endpoint" in self.options
+
+    def with_options(self, more: Mapping[str, Any]) -> "Engine":
+        return Engine(self.name, {**self.options, **more})
+
     def pipeline_options(self, workers: int) -> PipelineOptions:
         """Return the options of a pipeline.
 
@@ -75,7 +87,19 @@ class Engine:
         if self.name == "flink":
             # All input is known before the run; and nothing but small values crosses a stage.
             options.setdefault("streaming", False)
+        if self.name == "dataflow":
+            options.setdefault("resource_hints", ["min_ram=2GB"])
+            options["labels"] = [f"winnow={_label(version('winnow-corpus'))}", *_several(options.get("labels"))]
         return PipelineOptions.from_dictionary(options)
+
+
+def _several(given: Any) -> list[Any]:
+    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _label(text: str) -> str:
+    """Return a text with what labels may hold: lower case letters, digits, ``-`` and ``_``."""
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())
 
 
 LOCAL = Engine()
@@ -96,6 +120,12 @@ def make_engine(name: str, options: Mapping[str, Any]) -> Engine:
     engine = Engine(name, dict(options))  # type: ignore[arg-type]
     for fault in _faults(engine):
         raise UsageError(f"runner {name}: {fault}")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):  # Beam's parser prints what is wrong, and exits
+            engine.pipeline_options(1).get_all_options()
+    except SystemExit:
+        raise UsageError(f"beam: {said.getvalue().rpartition('error: ')[2].strip()}") from None
     return engine
 
 
@@ -118,6 +148,11 @@ def _faults(engine: Engine) -> Iterator[str]:
         for key in ("project", "region", "temp_location"):
             if key not in given:
                 yield f"{key} is missing (docs/dataflow.md)"
+        if not {"sdk_container_image", "setup_file"} & given.keys():
+            yield (
+                "workers need Winnow: name an image that has it (sdk_container_image, made from deploy/dataflow/Dockerfile), or "
+                "setup_file=./setup.py to install it when they start (docs/dataflow.md)"
+            )
 
 
 def _faults_of_file(given: Mapping[str, Any], key: str, what: str) -> Iterator[str]:

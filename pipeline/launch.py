@@ -136,7 +136,7 @@ def _execute(run: Run) -> dict[str, Any]:
     notes.begin(datetime.now(UTC).isoformat(timespec="seconds"), engine.name, run.until)
     try:
         pipeline = beam.Pipeline(runner=engine.runner, options=engine.pipeline_options(run.workers))
-        build(pipeline, run if engine.is_ours else replace(run, workers=0))
+        build(pipeline, run if engine.is_ours else run.in_place())
         notes.log("started", {"engine": engine.name, "until": run.until})
         result = pipeline.run()
         state = result.wait_until_finish() or result.state

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.client
+import json
 import os
 import random
 import socket
@@ -176,6 +177,22 @@ def upload(folder: Path, address: str) -> None:
         if path.is_file():
             name = f"{prefix}/{path.relative_to(folder)}" if prefix else str(path.relative_to(folder))
             client.bucket(bucket).blob(name).upload_from_filename(str(path))
+
+
+def moved(run: Path, folder: Path, **settings: object) -> Path:
+    """Write a run file whose inputs, output and restricted root are on the object store, and upload the inputs."""
+    facts = json.loads(run.read_text("utf-8"))
+    top = Path(facts["input_root"])
+    upload(top, "gs://in/crawl")
+    facts["inputs"] = [f"gs://in/crawl/{Path(path).relative_to(top)}".removesuffix("/.") for path in facts["inputs"]]
+    facts |= {
+        "input_root": "gs://in/crawl",
+        "output": "gs://out/corpus",
+        "restricted": "gs://private/corpus",
+    } | settings
+    path = folder / f"cloud-{run.name}"
+    path.write_text(json.dumps(facts), "utf-8")
+    return path
 
 
 def contents(root: str) -> dict[str, str]:

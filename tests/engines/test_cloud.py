@@ -1,7 +1,5 @@
 """Everything on an object store: the same bytes, pinned reads, late writers that change nothing, copies once a machine."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import nights
 import pytest
 from google.cloud import storage
 from rows import ROOT
-from test_matrix import Course, courses
+from test_matrix import Course
 
 from models.agenda import TagTask
 from models.artefact import describe
@@ -23,51 +21,16 @@ from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.publish import publish
 from pipeline.verify import verify
-from transforms import cloud
 from transforms.cloud import CloudOpener, CloudStore, fetch_folder, find
 from transforms.listing import list_shards
 from transforms.notes import Notes
 from transforms.tag import tag_task
 
 pytestmark = pytest.mark.engines
-__all__ = ["courses"]
-
-
-@pytest.fixture
-def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.Proxy]:
-    with emulator.emulated(tmp_path) as made:
-        for name, value in emulator.environment(made, tmp_path / "cache").items():
-            monkeypatch.setenv(name, value)
-        cloud._client.cache_clear()  # of the emulator of the test before
-        for bucket in ("in", "out", "private"):
-            storage.Client().create_bucket(bucket)
-        yield made
-
-
-def moved(run: Path, folder: Path, **settings: object) -> Path:
-    """Write a run file whose inputs, output and restricted root are on the object store, and upload the inputs."""
-    facts = json.loads(run.read_text("utf-8"))
-    top = Path(facts["input_root"])
-    emulator.upload(top, "gs://in/crawl")
-    facts["inputs"] = [f"gs://in/crawl/{Path(path).relative_to(top)}".removesuffix("/.") for path in facts["inputs"]]
-    facts |= {
-        "input_root": "gs://in/crawl",
-        "output": "gs://out/corpus",
-        "restricted": "gs://private/corpus",
-    } | settings
-    path = folder / f"cloud-{run.name}"
-    path.write_text(json.dumps(facts), "utf-8")
-    return path
 
 
 def finish(run: Path, *more: str, code: int = 0) -> str:
     return nights.finish(["run", str(run), *nights.AS_OF, *more], code=code)
-
-
-@pytest.fixture
-def one_night(tmp_path: Path) -> Path:
-    shards = nights.write_shards(tmp_path / "in", range(3), 60, bad_from=1)
-    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB")
 
 
 @pytest.mark.parametrize("name", ["example", "nights"])
@@ -76,7 +39,7 @@ def test_an_object_store_holds_the_same_bytes(
 ) -> None:
     course = courses[name]
     for run, expected in zip(course.runs, course.expected, strict=True):
-        finish(moved(run, tmp_path))
+        finish(emulator.moved(run, tmp_path))
         assert list(verify(Corpus("gs://out/corpus"))) == []
         assert emulator.contents("gs://out/corpus") == expected
     held = {name.split("/")[-1].split(".")[0] for name in emulator.generations("private") if "/parts/" in name}
@@ -86,7 +49,7 @@ def test_an_object_store_holds_the_same_bytes(
 def test_an_idle_night_reads_no_shard_and_publishes_nothing(
     proxy: emulator.Proxy, one_night: Path, tmp_path: Path
 ) -> None:
-    run = moved(one_night, tmp_path)
+    run = emulator.moved(one_night, tmp_path)
     finish(run)
     before, start = emulator.generations("out", "private"), len(proxy.seen)
     assert "nothing to do" in finish(run)
@@ -100,11 +63,11 @@ def test_an_idle_night_reads_no_shard_and_publishes_nothing(
 
 
 def test_a_shard_that_was_uploaded_anew_is_read_again(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
-    run = moved(one_night, tmp_path)
+    run = emulator.moved(one_night, tmp_path)
     finish(run)
     expected = emulator.contents("gs://out/corpus")
     nights.write_shards(tmp_path / "in", [0], 70, bad_from=1)
-    moved(one_night, tmp_path)
+    emulator.moved(one_night, tmp_path)
     finish(run)
     changed = emulator.contents("gs://out/corpus")
     assert changed != expected
@@ -130,12 +93,12 @@ def test_reads_are_pinned_to_a_generation(proxy: emulator.Proxy) -> None:
 
 
 def test_a_shard_that_changes_during_a_run_fails_it(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
-    run = prepare(read_run_file(moved(one_night, tmp_path)), until="tag")
+    run = prepare(read_run_file(emulator.moved(one_night, tmp_path)), until="tag")
     launch(run, to_publish=False)
     planned = next(iter(list_shards("gs://in/crawl", "gs://in/crawl")))
     storage.Client().bucket("in").blob(f"crawl/{planned.path}").upload_from_string(b'{"id": "x", "text": "other"}\n')
-    full = prepare(read_run_file(moved(one_night, tmp_path)))
-    launch(full, to_publish=True)  # uploaded anew by moved(): the same content under other generations
+    full = prepare(read_run_file(emulator.moved(one_night, tmp_path)))
+    launch(full, to_publish=True)  # uploaded anew by emulator.moved(): the same content under other generations
     split = _a_split()
     storage.Client().bucket("in").blob(f"crawl/{split.shard.path}").upload_from_string(
         b'{"id": "x", "text": "other"}\n'
@@ -151,11 +114,11 @@ def _a_split() -> Split:
 
 def test_a_late_writer_changes_nothing(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     """A worker that everyone took for dead wakes up after the release: it tags again, writes again, and wants to publish."""
-    settings = read_run_file(moved(one_night, tmp_path))
+    settings = read_run_file(emulator.moved(one_night, tmp_path))
     zombie = prepare(settings)
     late = launch(zombie, to_publish=False)
     assert late.outcome is not None
-    finish(moved(one_night, tmp_path))
+    finish(emulator.moved(one_night, tmp_path))
     before = emulator.generations("out", "private")
     for row in Corpus("gs://out/corpus").catalogue().rows():
         tag_task(TagTask(0, ((row.split, ()),)), zombie.job, lambda place, size: None)
@@ -197,7 +160,7 @@ def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
         return sum("terms.tsv" in path and "alt=media" in path for _, path in proxy.seen[start:])
 
     describe_as("music")
-    run = moved(one_night, tmp_path, taggers={"lexicon": {"lists": ["gs://in/lists/mine"]}})
+    run = emulator.moved(one_night, tmp_path, taggers={"lexicon": {"lists": ["gs://in/lists/mine"]}})
     start = len(proxy.seen)
     finish(run)
     assert fetches(start) == 1, "by the launcher and two workers together"
@@ -215,10 +178,10 @@ def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
 
 
 def test_gc_keeps_what_a_release_names(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
-    run = moved(one_night, tmp_path)
+    run = emulator.moved(one_night, tmp_path)
     finish(run)
     nights.write_shards(tmp_path / "in", [0, 1, 2], 50, bad_from=1)
-    moved(one_night, tmp_path)
+    emulator.moved(one_night, tmp_path)
     finish(run)
     corpus = Corpus("gs://out/corpus")
     assert list(corpus.numbers()) == [1, 2]
@@ -285,7 +248,7 @@ _DATAFLOW = tuple(
 
 
 def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
-    run = moved(one_night, tmp_path)
+    run = emulator.moved(one_night, tmp_path)
     assert "all that can be known before a run is well" in nights.finish(["check", str(run)])
     finish(run, "--no-publish")
     assert "release 1 is in gs://out/corpus" in nights.finish(["publish", "gs://out/corpus"])
@@ -303,7 +266,7 @@ def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp
 
 
 def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
-    run = prepare(read_run_file(moved(one_night, tmp_path)))
+    run = prepare(read_run_file(emulator.moved(one_night, tmp_path)))
     notes = Notes(run.job.root, run.name)
     assert notes.read("started") is None
     with pytest.raises(UsageError, match="does not see the output"):

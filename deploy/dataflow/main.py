@@ -1,0 +1,65 @@
+"""Entry of the Flex Template: submits the run of a run file, and leaves.
+
+The service starts it with the template's parameters and with pipeline options of Beam, all as ``--name=value``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Settings, from_options, read_run_file
+from pipeline.dataflow import begin, submit
+from pipeline.launch import prepare
+from transforms.workspace import open_store
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Submit a run.
+
+    Raises:
+        WinnowError: with place and remedy; the service shows it in the launcher's log.
+    """
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--run_file", required=True)
+    parser.add_argument("--as_of")
+    parser.add_argument("--name")
+    given, others = parser.parse_known_args(arguments)
+    settings = _settings(given.run_file)
+    beam = settings.file.beam | _options(others)
+    changed: dict[str, Any] = {"runner": "dataflow", "beam": beam}
+    if given.as_of:
+        changed["as_of"] = given.as_of
+    parsed = from_options({"inputs": settings.file.inputs, "output": settings.file.output} | changed).file
+    file = settings.file.model_copy(update={name: getattr(parsed, name) for name in changed})
+    run = prepare(Settings(file, settings.folder, settings.name), name=given.name)
+    begin(run)
+    submit(run)
+
+
+def _settings(address: str) -> Settings:
+    """Read a run file from the object store or from this machine; paths in it that are relative have no meaning here."""
+    if "://" not in address:
+        return read_run_file(Path(address))
+    folder, _, name = address.rpartition("/")
+    with open_store(folder).fetched(name) as path:
+        return read_run_file(path)
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """Return Beam's options; the runner is known, and a flag has no value."""
+    options: dict[str, Any] = {}
+    for each in given:
+        name, mark, value = each.removeprefix("--").partition("=")
+        if name != "runner":
+            options[name] = [*_several(options[name]), value] if name in options else value if mark else True
+    return options
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

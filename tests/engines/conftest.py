@@ -1,0 +1,31 @@
+"""What the tests of engines share: an emulated object store, and a night of made-up shards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import emulator
+import nights
+import pytest
+from google.cloud import storage
+from test_matrix import courses
+
+from transforms import cloud
+
+__all__ = ["courses"]
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.Proxy]:
+    with emulator.emulated(tmp_path) as made:
+        for name, value in emulator.environment(made, tmp_path / "cache").items():
+            monkeypatch.setenv(name, value)
+        cloud._client.cache_clear()  # of the emulator of the test before
+        for bucket in ("in", "out", "private"):
+            storage.Client().create_bucket(bucket)
+        yield made
+
+
+@pytest.fixture
+def one_night(tmp_path: Path) -> Path:
+    shards = nights.write_shards(tmp_path / "in", range(3), 60, bad_from=1)
+    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB")
