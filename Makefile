@@ -4,13 +4,23 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+AIRFLOW := .airflow
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types test-data test-kill test-scale test-huge mutants bench bench-scale docs lock clean
+.PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
+  test-scale test-huge test-airflow mutants bench bench-scale docs lock clean
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv from the lock file, with the winnow command in it
+
+airflow: $(AIRFLOW)/ready ## make .airflow, an environment of Airflow's own; it has neither Beam nor Winnow
+
+$(AIRFLOW)/ready: deploy/airflow/requirements.lock | $(READY)
+	@echo "making $(AIRFLOW); this takes some minutes" && $(BIN)/python -m venv --clear $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	$(AIRFLOW)/bin/python -m pip check --disable-pip-version-check
+	@touch $@
 
 # Made anew whenever lock or setup.py change, so that nothing stays behind from before. Wheels only: a source package would
 # fetch its own build requirements, unpinned. The last line is reached only if all went well.
@@ -33,7 +43,7 @@ run: setup ## screen the example corpus into out/
 	$(BIN)/winnow run examples/corpus --output out
 
 test: setup ## the tests that need nothing but the checkout
-	$(BIN)/python -m pytest -m "not data and not slow"
+	$(BIN)/python -m pytest -m "not data and not slow and not engines and not cluster and not airflow"
 
 check: lint types test ## what must pass before a change lands
 
@@ -46,13 +56,34 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 test-data: setup ## the tests that read the development data in ../shared/data; they fail without it
-	$(BIN)/python -m pytest -m "data and not slow"
+	$(BIN)/python -m pytest -m "data and not slow and not airflow"
 
 test-kill: setup ## kill runs at random moments and compare with an undisturbed one; minutes
 	$(BIN)/python -m pytest -m slow tests/golden
 
+tools: ## Prism, the starter of workers and the emulator of Google's object store into .tools; needs Go
+	deploy/tools
+
+flink: setup ## Flink and Beam's job server into .tools; needs Java and Maven
+	deploy/flink/fetch
+
+flink-up: flink tools ## start a Flink cluster on this machine, in a network of its own
+	deploy/flink/up
+
+flink-down: ## end the cluster that flink-up started
+	deploy/flink/down
+
+test-engines: flink tools ## one corpus on every engine of this machine: the same bytes
+	$(BIN)/python -m pytest -m engines
+
+test-cluster: flink tools ## the same on a Flink cluster, and with parts of it killed; half an hour
+	$(BIN)/python -m pytest -m cluster
+
 test-scale: setup ## peak memory at 200 MB and at 1 GB of text; minutes
 	$(BIN)/python benchmarks/memory.py
+
+test-airflow: setup airflow ## nights by a real Airflow, on loopback only; minutes
+	$(BIN)/python -m pytest -m airflow tests/nightly
 
 mutants: setup ## break each invariant and see a test fail; minutes
 	$(BIN)/python tests/mutants/run.py
@@ -69,11 +100,14 @@ bench: setup ## CPU milliseconds per MB by stage, and Beam against a bare loop
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py
 
-lock: ## resolve setup.py anew into requirements.lock; needs uv
+lock: ## resolve what is needed anew into the lock files, Airflow's too; needs uv
 	head -n 2 requirements.lock > requirements.lock.new
 	uv pip compile setup.py --extra dev --python-version 3.11 --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	head -n 2 deploy/airflow/requirements.lock > requirements.lock.new
+	uv pip compile deploy/airflow/requirements.in --python-version 3.11 --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new
+	mv requirements.lock.new deploy/airflow/requirements.lock
 
 clean: ## remove what make made, .venv and out/ included
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@ SHA-256), ``licence``, ``made_with`` and ``title``. The digest of an artefact is
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from models.digest import digest_of, digest_of_file
 from models.errors import UsageError
 
 DESCRIPTION = "artefact.json"
+
+FETCH: dict[str, Callable[[str], Path]] = {}
+"""By the scheme of an address, such as ``gs``: what gives a folder of this machine with a copy of the artefact, FileNotFoundError if there
+is none."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,13 @@ class Artefact:
         return digest_of({"kind": self.kind, "format": self.format, "files": self.files})
 
 
-def read_artefact(folder: Path, kind: str) -> Artefact:
-    """Return a folder's description after comparing every file with its checksum.
+def read_artefact(place: str | Path, kind: str) -> Artefact:
+    """Return the description of a folder, or of one at an address, after comparing every file with its checksum.
 
     Raises:
         UsageError: if the folder, its description or a file is missing, of another kind, or not what the description says.
     """
+    folder = _folder(str(place), kind)
     description = folder / DESCRIPTION
     try:
         facts = json.loads(description.read_text("utf-8"))
@@ -67,6 +73,18 @@ def read_artefact(folder: Path, kind: str) -> Artefact:
                 f"{path}: content is not what {DESCRIPTION} says; describe it anew: winnow artefact {folder}"
             )
     return artefact
+
+
+def _folder(place: str, kind: str) -> Path:
+    scheme, mark, _ = place.partition("://")
+    if not mark:
+        return Path(place)
+    if scheme not in FETCH:
+        raise UsageError(f"{place}: artefacts can be fetched from {', '.join(sorted(FETCH))} only; copy it to a folder")
+    try:
+        return FETCH[scheme](place)
+    except FileNotFoundError:
+        raise UsageError(f"{place}: no {kind} artefact there; check the address") from None
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -461,6 +461,7 @@ def shard_facts(shard: Shard) -> dict[str, Any]:
         "twin": shard.twin,
         "reading": shard.reading,
         "lacks": list(shard.lacks),
+        "generation": shard.generation,
     }
 
 

@@ -31,6 +31,12 @@ class StoreConflictError(WinnowError):
     """A name that is created once exists with other content, or a pointer was moved by another run."""
 
 
+class OutrunError(StoreConflictError):
+    """Another run published since this one started; what it made is kept, and running again plans from there."""
+
+    exit_code = 4
+
+
 class InputOutputError(WinnowError):
     """Reading a shard or writing failed, however often it was tried."""
 

@@ -77,18 +77,18 @@ class Layer:
                     writer.write_table(table.unify_dictionaries().combine_chunks())
 
     @classmethod
-    def read(cls, path: Path) -> "Layer":
+    def read(cls, data: bytes) -> "Layer":
         """Read a layer.
 
         Raises:
             ValueError: if it is of another format.
         """
-        with pa.OSFile(str(path), "rb") as file:
+        with pa.BufferReader(data) as file:
             records = ipc.open_stream(file).read_all()
             findings = ipc.open_stream(file).read_all()
         facts = json.loads(records.schema.metadata[b"winnow"])
         if facts["format"] != FORMAT:
-            raise ValueError(f"{path}: layer format {facts['format']}, expected {FORMAT}")
+            raise ValueError(f"layer format {facts['format']}, expected {FORMAT}")
         return cls(facts["split"], facts["content"], facts["taggers"], records.replace_schema_metadata(None), findings)
 
 

@@ -85,6 +85,11 @@ class Outcome:
     restricted: str
     as_of: str
 
+    @property
+    def catalogue(self) -> dict[str, str]:
+        """Names in the store of what a release's manifest calls its catalogue."""
+        return {"index": self.index, "sources": self.sources}
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

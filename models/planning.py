@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.files import Opener, unchanged
 from models.lines import line_ends
 from models.parquet import PARQUET_MAGIC, Unreadable, footer_checksum, open_parquet, row_group_range
-from models.shard import Columns, Container, Cut, Reading, Shard
+from models.shard import Columns, Container, Cut, Reading, Shard, pinned
 
 _CHUNK = 1 << 20
 _COMPRESSED = (".gz", ".zst", ".bz2")
@@ -28,29 +28,39 @@ BOMB_LINES = 64
 
 
 def plan_shard(
-    opener: Opener, root: str, path: str, reading: Reading, split_size: int, known: Shard | None = None
+    opener: Opener,
+    root: str,
+    path: str,
+    reading: Reading,
+    split_size: int,
+    known: Shard | None = None,
+    generation: str = "",
 ) -> Shard:
     """Hash a shard and cut it into splits.
 
     Args:
         known: the shard of that path in the catalogue; if it was read in the same way and has the same content, its cuts stay.
+        generation: of the object as it was listed; one that is known needs no reading.
 
     Raises:
         UsageError: if the shard has no column to take text from.
         ShardChangedError: if it is written meanwhile.
     """
-    location = f"{root.rstrip('/')}/{path}"
+    location = pinned(f"{root.rstrip('/')}/{path}", generation)
+    same = known if known is not None and known.reading == reading.digest else None
+    if same is not None and generation and (same.root, same.generation) == (root, generation):
+        return same
     with unchanged(opener, location) as file:
-        if known is not None and known.reading == reading.digest:
+        if same is not None:
             checksum, size = _hash(file)
-            if (checksum, size) == (known.checksum, known.size):
-                return replace(known, root=root)
+            if (checksum, size) == (same.checksum, same.size):
+                return replace(same, root=root, generation=generation)
             file.seek(0)
         head = file.read(8)
         file.seek(0)
         shard = _plan(file, head, root, path, reading, split_size)
     _check_origin(shard.columns, reading, location)
-    return replace(shard, reading=reading.digest)
+    return replace(shard, reading=reading.digest, generation=generation)
 
 
 def _check_origin(columns: Columns, reading: Reading, location: str) -> None:

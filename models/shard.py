@@ -118,6 +118,7 @@ class Shard:
         cuts: the splits, in order; never empty.
         twin: the path of the shard with the same content that is tallied in this one's stead, or empty.
         reading: digest of the :class:`Reading` that it was planned with.
+        generation: that the object store gave to its content, or empty; reads are pinned to it, and while it stays nothing is read to compare.
         lacks: which of ``id``, ``source`` and ``url`` are mapped to a column that it does not have; of JSONL, in its first records.
     """
 
@@ -133,6 +134,7 @@ class Shard:
     twin: str = ""
     reading: str = ""
     lacks: tuple[str, ...] = ()
+    generation: str = ""
 
     def splits(self) -> list["Split"]:
         bare = replace(self, cuts=())
@@ -140,7 +142,12 @@ class Shard:
 
     @property
     def location(self) -> str:
-        return f"{self.root.rstrip('/')}/{self.path}"
+        return pinned(f"{self.root.rstrip('/')}/{self.path}", self.generation)
+
+
+def pinned(location: str, generation: str) -> str:
+    """Return ``location#generation``, by which openers read this generation and no other; the location alone where there is none."""
+    return f"{location}#{generation}" if generation else location
 
 
 @dataclass(frozen=True)

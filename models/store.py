@@ -10,11 +10,25 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from models.digest import digest_of_file
 from models.errors import StoreConflictError, UsageError
+
+
+class Entry(NamedTuple):
+    """An object of a listing.
+
+    Attributes:
+        size: bytes.
+        modified: when it was put there, in seconds since 1970 by the store's own clock.
+    """
+
+    name: str
+    size: int
+    modified: float
 
 
 class Store(Protocol):
@@ -22,6 +36,31 @@ class Store(Protocol):
 
     @property
     def root(self) -> str: ...
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of this machine for files on their way into the store."""
+        ...
+
+    def check(self) -> None:
+        """Tell whether objects could be made here, and leave nothing behind.
+
+        Raises:
+            UsageError: if not.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Make sure that objects can be made here.
+
+        Raises:
+            UsageError: if not.
+        """
+        ...
+
+    def claim(self, identity: str) -> str:
+        """Say whose store this is, once, and return what was said first."""
+        ...
 
     def create_once(self, name: str, file: Path) -> str:
         """Put a finished local file under a name, and return its SHA-256.
@@ -47,11 +86,35 @@ class Store(Protocol):
         """Return a path on this machine that holds the object's bytes, for memory mapping."""
         ...
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Return all names under a folder, in order."""
+    def fetched(self, name: str) -> AbstractContextManager[Path]:
+        """Give a path on this machine that holds the object's bytes while the context lasts.
+
+        Raises:
+            FileNotFoundError: if there is none.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Give all objects under a folder, in order of their names."""
         ...
 
     def delete(self, name: str) -> None: ...
+
+    def now(self) -> float:
+        """Return the time by the store's own clock, in seconds since 1970."""
+        ...
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Say that a run works here; waits while something is deleted."""
+        ...
+
+    def not_in_use(self) -> AbstractContextManager[None]:
+        """Keep runs out.
+
+        Raises:
+            UsageError: if one works here.
+        """
+        ...
 
 
 class LocalStore:
@@ -69,6 +132,11 @@ class LocalStore:
     @property
     def root(self) -> str:
         return str(self._root)
+
+    @property
+    def scratch(self) -> Path:
+        # On the same file system, so that a finished file can be linked.
+        return self._root
 
     def check(self) -> None:
         """Tell whether the folder could be made and written, and leave nothing behind.
@@ -96,6 +164,12 @@ class LocalStore:
             raise UsageError(
                 f"{self._root}: cannot write there ({error.strerror}); choose another folder or give yourself the right"
             ) from None
+
+    def claim(self, identity: str) -> str:
+        path = self._root / ".corpus"
+        with contextlib.suppress(FileExistsError), path.open("x") as file:
+            file.write(identity)
+        return path.read_text()
 
     def create_once(self, name: str, file: Path) -> str:
         target = self._root / name
@@ -144,15 +218,48 @@ class LocalStore:
     def local(self, name: str) -> Path:
         return self._root / name
 
-    def list(self, prefix: str) -> Iterator[str]:
+    @contextlib.contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        path = self._root / name
+        if not path.is_file():
+            raise FileNotFoundError(str(path))
+        yield path
+
+    def list(self, prefix: str) -> Iterator[Entry]:
         top = self._root / prefix
         for folder, folders, files in os.walk(top, onerror=_raise_unless_missing):
             folders.sort()
-            for name in sorted(files):
-                yield str((Path(folder) / name).relative_to(self._root))
+            for name in sorted(name for name in files if not name.startswith(".")):
+                path = Path(folder) / name
+                try:
+                    status = path.stat()
+                except FileNotFoundError:
+                    continue  # a scratch file of a run that is under way
+                said = path.relative_to(self._root)
+                # A release is staged under tmp by links to objects of any age; when it was, only the change time says.
+                yield Entry(str(said), status.st_size, status.st_ctime if said.parts[0] == "tmp" else status.st_mtime)
 
     def delete(self, name: str) -> None:
         (self._root / name).unlink(missing_ok=True)
+
+    def now(self) -> float:
+        with tempfile.NamedTemporaryFile(dir=self._root) as file:
+            return Path(file.name).stat().st_mtime
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        with (self._root / ".in-use").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
+
+    @contextlib.contextmanager
+    def not_in_use(self) -> Iterator[None]:
+        with (self._root / ".in-use").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self._root}: a run is under way; try again when it has ended") from None
+            yield
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -180,29 +287,6 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock: the compare and the set of a pointer are one step among processes."""
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def in_use(folder: Path) -> Iterator[None]:
-    """Say that a run works in a folder; waits while something is deleted there."""
-    with (folder / ".in-use").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-@contextlib.contextmanager
-def not_in_use(folder: Path) -> Iterator[None]:
-    """Keep runs out of a folder.
-
-    Raises:
-        UsageError: if one works there.
-    """
-    with (folder / ".in-use").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{folder}: a run is under way; try again when it has ended") from None
         yield
 
 

@@ -143,7 +143,7 @@ def _errors(merged: Merged) -> dict[str, int]:
 
 def read_merged(refs: Sequence[LayerRef], split: Split, job: Job, store: Store) -> Merged:
     """Return what the layers of a split say together."""
-    layers = [Layer.read(store.local(ref.name)) for ref in refs]
+    layers = [Layer.read(store.read(ref.name)) for ref in refs]
     return merge(layers, job.wanted, split.cut.checksum)
 
 

@@ -2,17 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from models.agenda import check_mapped
 from models.errors import UsageError
 from models.planning import peek_columns
-from models.store import LocalStore
 from models.taxonomy import load_taxonomy
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
 from pipeline.engines import make_engine, preflight
-from transforms.workspace import list_shards, workspace
+from transforms.listing import list_shards
+from transforms.workspace import open_store, workspace
 
 _PEEKED = 20
 
@@ -38,7 +37,7 @@ def check(settings: Settings) -> Iterator[str]:
         found = list_shards(pattern, root, (job.root, job.restricted))
         if not found and not job.allow_empty:
             raise UsageError(f"{settings.name}: {pattern} matches nothing; check the path, or say allow_empty")
-        shards += found
+        shards += [each.path for each in found]
     yield f"inputs: {len(set(shards))} shards below {root}"
     opener = workspace(job).opener
     said: Counter[str] = Counter()
@@ -50,9 +49,9 @@ def check(settings: Settings) -> Iterator[str]:
         check_mapped(peeked)
     for columns, count in sorted(said.items()):
         yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
-    check_same(Corpus(Path(job.root)), job)
+    check_same(Corpus(job.root), job)
     for folder in {job.root, job.restricted}:
-        LocalStore(Path(folder)).check()
+        open_store(folder).check()
         yield f"output: {folder} can be written"
     for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root}):
         raise UsageError(f"runner {engine.name}: {fault}")

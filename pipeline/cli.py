@@ -13,7 +13,6 @@ import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
-from models.store import in_use
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 
 app = typer.Typer(
@@ -25,7 +24,10 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 
-Shards = Annotated[list[str] | None, typer.Argument(help="A run file (.yaml), or shards: files, folders, globs.")]
+Shards = Annotated[
+    list[str] | None,
+    typer.Argument(help="A run file (.yaml), shards (files, folders, globs), or both: then instead of its inputs."),
+]
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", help="Folder of the corpus.")]
 TextOption = Annotated[list[str] | None, typer.Option("--text", help="Text column, if not recognised.")]
 IdOption = Annotated[str | None, typer.Option("--id", help="Id column.")]
@@ -76,13 +78,13 @@ def _settings(
     }
     if not shards:
         raise UsageError("name a run file, or shards and an output: winnow run SHARDS… -o OUT")
-    if len(shards) == 1 and shards[0].endswith((".yaml", ".yml")):
+    if shards[0].endswith((".yaml", ".yml")):
         settings = read_run_file(Path(shards[0]))
         changed = {name: value for name, value in given.items() if value is not None}
         if text or record_id or source or url:
             raise UsageError("columns stand in the run file; --text, --id, --source and --url are for runs without one")
-        if not changed:
-            return settings
+        if shards[1:]:
+            changed["inputs"] = tuple(absolute(shard, Path.cwd()) for shard in shards[1:])
         for name in ("output", "input_root", "policy"):  # relative to here, unlike what stands in the run file
             if name in changed and (name != "policy" or changed[name].endswith((".yaml", ".yml"))):
                 changed[name] = absolute(changed[name], Path.cwd())
@@ -117,14 +119,22 @@ def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [str(value)]
 
 
-def _run(settings: Settings, until: str, to_publish: bool, sample: str | None, limit: int, quiet: bool) -> None:
+def _run(
+    settings: Settings,
+    until: str,
+    to_publish: bool,
+    sample: str | None,
+    limit: int,
+    quiet: bool,
+    name: str | None = None,
+) -> None:
     from pipeline.launch import launch, prepare
     from pipeline.progress import Shown
     from pipeline.summary import show_result
     from transforms.pool import warm_up
 
     warm_up()
-    run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, until=until)
+    run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, until=until, name=name)
     with Shown(quiet):
         result = launch(run, to_publish=to_publish, say=out.print)
     show_result(out, run, result)
@@ -159,6 +169,7 @@ def run(
     limit: LimitOption = 0,
     exact: ExactOption = False,
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stop before publishing.")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="Name of this run, never used before.")] = None,
     quiet: QuietOption = False,
     runner: RunnerOption = None,
     beam: BeamOption = None,
@@ -170,7 +181,7 @@ def run(
     settings = _settings(
         shards, output, text, record_id, source, url, encoding, policy, input_root, workers, as_of, exact, runner, beam
     )
-    _run(settings, "release", not no_publish, sample, limit, quiet)
+    _run(settings, "release", not no_publish, sample, limit, quiet, name)
 
 
 def _add_stage(name: str, until: str, said: str) -> None:
@@ -221,23 +232,24 @@ _add_stage("judge", "judge", "Plan, tag and judge sources; say what a release wo
 _add_stage("release", "release", "Everything but publishing; the same as: winnow run --no-publish.")
 
 
-Output = Annotated[Path, typer.Argument(help="Folder of the corpus.")]
+Output = Annotated[str, typer.Argument(help="Folder of the corpus, or gs://BUCKET/FOLDER.")]
 ReleaseOption = Annotated[
     int | None, typer.Option("--release", help="Number of the release; default is the current one.")
 ]
+RunOption = Annotated[str | None, typer.Option("--run", help="Name of a finished run; default is the last.")]
 
 
 @app.command()
-def publish(output: Output) -> None:
-    """Publish what the last run --no-publish made."""
+def publish(output: Output, run: RunOption = None) -> None:
+    """Publish what a run --no-publish made, unless that was done before."""
     from pipeline.corpus import Corpus
     from pipeline.publish import publish as publish_outcome
-    from pipeline.publish import waiting
+    from pipeline.waiting import waiting
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     corpus.check_exists()
-    with in_use(corpus.root / "store"):
-        _, outcome, started = waiting(corpus)
+    with corpus.store.in_use():
+        _, outcome, started = waiting(corpus, run)
         published = publish_outcome(corpus, outcome, started)
     out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
 
@@ -306,35 +318,60 @@ def estimate(
 def report(
     output: Output,
     release: ReleaseOption = None,
+    run: Annotated[str | None, typer.Option("--run", help="Of the release as which this run was published.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Write the page there instead of saying where it is.")] = None,
 ) -> None:
     """Say where a release's report is, or write a copy of it."""
     from pipeline.corpus import Corpus
+    from pipeline.waiting import published_as, waiting
 
-    corpus = Corpus(output.absolute())
-    page = corpus.release(corpus.manifest(release)["release"]) / "report.html"
+    corpus = Corpus(absolute(output, Path.cwd()))
+    if run is not None:
+        if release is not None:
+            raise UsageError("--release and --run are two ways to name a release; give one")
+        release = published_as(corpus, waiting(corpus, run).outcome) or None
+        if release is None:
+            raise UsageError(
+                f"{output}: run {run} is not published; publish it with: winnow publish {output} --run {run}"
+            )
+    found = corpus.release(release)
     if to is None:
-        out.print(str(page), markup=False)
+        out.print(found.where("report.html"), markup=False)
     else:
-        to.write_bytes(page.read_bytes())
+        to.write_bytes(found.read("report.html"))
 
 
 @app.command()
-def verify(output: Output, release: ReleaseOption = None) -> None:
+def verify(
+    output: Output,
+    release: ReleaseOption = None,
+    is_waiting: Annotated[bool, typer.Option("--waiting", help="What waits to be published, not a release.")] = False,
+    run: RunOption = None,
+) -> None:
     """Derive every count and state of a release again from its files."""
     from pipeline.corpus import Corpus
     from pipeline.verify import verify as verify_release
+    from pipeline.verify import verify_waiting
+    from pipeline.waiting import waiting
 
-    corpus = Corpus(output.absolute())
-    faults = list(verify_release(corpus, release))
+    corpus = Corpus(absolute(output, Path.cwd()))
+    if is_waiting or run is not None:
+        if release is not None:
+            raise UsageError("--release names what is published, --waiting and --run what is not; give one")
+        corpus.check_exists()
+        with corpus.store.in_use():
+            found = waiting(corpus, run)
+            faults = list(verify_waiting(corpus, found))
+        said = f"run {found.run} is as it says: {found.outcome.counts['read']:,} records"
+    else:
+        faults = list(verify_release(corpus, release))
+        manifest = corpus.manifest(release)
+        said = f"release {manifest['release']} is as it says: {len(manifest['files'])} files, {manifest['counts']['read']:,} records"
     for fault in faults:
         out.print(fault, markup=False)
     if faults:
         raise typer.Exit(1)
-    manifest = corpus.manifest(release)
-    out.print(
-        f"release {manifest['release']} is as it says: {len(manifest['files'])} files, {manifest['counts']['read']:,} records"
-    )
+    out.print(said, markup=False)
 
 
 @app.command()
@@ -349,7 +386,7 @@ def explain(
     from pipeline.explain import explain as find
     from pipeline.explain import in_words
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     manifest = corpus.manifest(release)
     found = list(find(corpus, record, release))
     if not found:
@@ -374,11 +411,11 @@ def files(
 
     if place not in (*PLACES, "all"):
         raise UsageError(f"{place}: there are {', '.join(PLACES)}, and all")
-    corpus = Corpus(output.absolute())
-    manifest = corpus.manifest(release)
-    for file in manifest["files"]:
+    corpus = Corpus(absolute(output, Path.cwd()))
+    found = corpus.release(release)
+    for file in found.manifest["files"]:
         if place in ("all", file["path"].split("/")[0]):
-            out.print(str(corpus.release(manifest["release"]) / file["path"]), markup=False)
+            out.print(found.where(file["path"]), markup=False)
 
 
 @app.command()
@@ -392,7 +429,7 @@ def gc(
     from pipeline.corpus import Corpus
     from pipeline.gc import collect
 
-    corpus = Corpus(output.absolute())
+    corpus = Corpus(absolute(output, Path.cwd()))
     done = collect(corpus, keep, grace, is_trial=dry_run)
     said = "would go" if dry_run else "gone"
     names = ", ".join(str(number) for number in done.releases) or "none"

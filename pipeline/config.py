@@ -20,6 +20,7 @@ from models.shard import Columns, Reading
 from models.strict import Strict, load_yaml, near_miss, parse
 from models.taggers import Tagger, tagger_class
 from pipeline.engines import EngineName
+from transforms.cloud import SCHEME
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -167,10 +168,8 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
     reading = Reading(mapped, file.source_from, _encoding(file.encoding), file.max_record_bytes, sample_ppm, limit)
     key = key_from(file.key_env)
     for name, value in (("output", file.output), ("restricted", file.restricted or "")):
-        if "://" in value:
-            raise UsageError(
-                f"{settings.name}: {name}: {value} is not on this machine; only local folders can be written yet"
-            )
+        if "://" in value and not value.startswith(SCHEME):
+            raise UsageError(f"{settings.name}: {name}: {value}: only folders and {SCHEME} can be written")
     root = absolute(file.output, folder)
     policy = load_policy(_policy_path(file.policy, folder))
     _check_key(policy, key)

@@ -1,65 +1,114 @@
-"""A corpus on disk: its releases, the one pointer, and what the pointer names."""
+"""A corpus: its releases, its stores, and what a run must have in common with it."""
 
 import contextlib
 import json
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from models.catalogue import Catalogue
-from models.errors import StoreConflictError, UsageError
+from models.errors import UsageError
 from models.job import Job
-from models.parts import PLACES, RESTRICTED
-from models.store import LocalStore, locked, sync_folder
+from models.store import Store
+from pipeline.releases import Releases, Staged, open_releases
 from transforms.base import Base
-
-CURRENT = "current"
-LINKS = (*PLACES, "sources.parquet", "sources.csv", "blacklist.json", "manifest.json", "report.html")
-"""What the root shows of the current release."""
+from transforms.workspace import open_store
 
 
 @dataclass(frozen=True)
+class Release:
+    """A published release.
+
+    Attributes:
+        number: its own.
+        manifest: as published.
+        restricted: root of quarantine and dead letters.
+    """
+
+    number: int
+    manifest: Mapping[str, Any]
+    restricted: str
+    releases: Releases
+
+    @cached_property
+    def _files(self) -> dict[str, dict[str, Any]]:
+        return {file["path"]: file for file in self.manifest["files"]}
+
+    def where(self, path: str) -> str:
+        """Return the full path or address of a file."""
+        return self.releases.where(self.number, self._files[path], self.restricted)
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a table, the report or the manifest."""
+        return self.releases.read(self.number, path)
+
+    @contextlib.contextmanager
+    def fetched(self, path: str) -> Iterator[Path]:
+        """Give a path on this machine that holds a file's bytes.
+
+        Raises:
+            FileNotFoundError: if it is not there, or not in the manifest.
+        """
+        file = self._files.get(path)
+        if file is None:
+            raise FileNotFoundError(path)
+        folder, _, name = self.where(path).rpartition("/")
+        with open_store(folder).fetched(name) as here:
+            yield here
+
+
 class Corpus:
     """An output root.
 
-    Attributes:
-        root: the folder.
+    Args:
+        root: a folder, or ``gs://bucket/folder``.
     """
 
-    root: Path
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(root)
+        self.releases = open_releases(self.root)
+
+    @property
+    def store(self) -> Store:
+        return open_store(f"{self.root}/store")
 
     @property
     def number(self) -> int:
         """Number of the current release, 0 before the first."""
-        link = self.root / CURRENT
-        return int(link.readlink().name) if link.is_symlink() else 0
+        return self.releases.current
 
     def check_exists(self) -> None:
         """Raise UsageError if nothing was ever run here."""
-        if not (self.root / "store").is_dir():
+        if not self.number and next(self.store.list(""), None) is None:
             raise UsageError(f"{self.root}: no corpus here; make one with: winnow run … -o {self.root}")
 
-    def claim(self, restricted: Path) -> None:
+    def claim(self, restricted: str) -> None:
         """Take a restricted root for this corpus alone: two in one would overwrite each other's releases.
 
         Raises:
             UsageError: if it is another corpus's.
         """
-        own = _identity(self.root / "store" / ".corpus", uuid.uuid4().hex)
-        if _identity(restricted / ".corpus", own) != own:
+        own = self.store.claim(uuid.uuid4().hex)
+        if open_store(restricted).claim(own) != own:
             raise UsageError(
                 f"restricted: {restricted} is that of another corpus; name a folder of its own for {self.root}"
             )
 
-    def restricted(self, manifest: Mapping[str, Any]) -> Path:
+    def restricted(self, manifest: Mapping[str, Any]) -> str:
         """Return the root of quarantine and dead letters that a release has."""
-        return Path(manifest["restricted"]) if manifest["restricted"] else self.root
+        return manifest["restricted"] or self.root
 
-    def release(self, number: int) -> Path:
-        return self.root / "releases" / str(number)
+    def release(self, number: int | None = None) -> Release:
+        """Return a release, the current one by default.
+
+        Raises:
+            UsageError: if there is no such release.
+        """
+        manifest = self.manifest(number)
+        return Release(manifest["release"], manifest, self.restricted(manifest), self.releases)
 
     def manifest(self, number: int | None = None) -> dict[str, Any]:
         """Return a release's manifest, of the current one by default.
@@ -68,12 +117,14 @@ class Corpus:
             UsageError: if there is no such release.
         """
         number = self.number if number is None else number
-        path = self.release(number) / "manifest.json"
-        if not number or not path.exists():
+        try:
+            if not number:
+                raise FileNotFoundError
+            manifest: dict[str, Any] = json.loads(self.releases.read(number, "manifest.json"))
+        except FileNotFoundError:
             raise UsageError(
                 f"{self.root}: no release{f' {number}' if number else ''} here; make one with: winnow run … -o {self.root}"
-            )
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            ) from None
         return manifest
 
     def base(self) -> Base:
@@ -86,68 +137,15 @@ class Corpus:
 
     def catalogue(self, number: int | None = None) -> Catalogue:
         """Return a release's catalogue."""
-        facts = self.manifest(number)["catalogue"]
-        return Catalogue.open(LocalStore(self.root / "store"), facts["index"])
+        return Catalogue.open(self.store, self.manifest(number)["catalogue"]["index"])
 
     def numbers(self) -> Iterator[int]:
         """Return the numbers of all releases there are, ascending."""
-        folder = self.root / "releases"
-        if folder.is_dir():
-            yield from sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+        return self.releases.numbers()
 
-    def publish(self, staged: Path, apart: tuple[Path, Path] | None, base: int) -> int:
-        """Make a staged folder the current release, and return its number.
-
-        Args:
-            staged: a folder on the same file system, complete but for the links to ``restricted``.
-            apart: root of quarantine and dead letters where it is not this one, and the folder staged there.
-            base: number of the release that it was made from.
-
-        Raises:
-            StoreConflictError: if another release came since.
-        """
-        with locked(self.root):
-            if self.number != base:
-                raise StoreConflictError(
-                    f"release {self.number} was published since this run started from {base or 'nothing'}"
-                )
-            number = base + 1
-            target = self.release(number)
-            if target.exists():
-                shutil.rmtree(target)  # left by a run that died before it moved the pointer
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if apart is not None:
-                restricted, staged_there = apart
-                private = restricted / "releases" / str(number)
-                if private.exists():
-                    shutil.rmtree(private)
-                private.parent.mkdir(parents=True, exist_ok=True)
-                staged_there.rename(private)
-                for place in sorted(RESTRICTED):
-                    (staged / place).symlink_to(private / place)
-            staged.rename(target)
-            sync_folder(target.parent)
-            self._show()
-            near = self.root / f".{CURRENT}.next"
-            near.unlink(missing_ok=True)  # left by a run that died here
-            near.symlink_to(Path("releases") / str(number))
-            near.rename(self.root / CURRENT)
-            sync_folder(self.root)
-        return number
-
-    def _show(self) -> None:
-        """Make the root's links; all go through the one pointer, so all turn at once."""
-        for name in LINKS:
-            link = self.root / name
-            if not link.is_symlink():
-                link.symlink_to(Path(CURRENT) / name)
-
-
-def _identity(path: Path, value: str) -> str:
-    """Return what a file holds, made with a value if it is not there."""
-    with contextlib.suppress(FileExistsError), path.open("x") as file:
-        file.write(value)
-    return path.read_text()
+    def publish(self, staged: Staged, base: int) -> int:
+        """Make a staged release the current one, and return its number; see :meth:`Releases.publish`."""
+        return self.releases.publish(staged, base)
 
 
 def check_same(corpus: Corpus, job: Job) -> None:
@@ -157,12 +155,7 @@ def check_same(corpus: Corpus, job: Job) -> None:
         UsageError: if one is a trial and the other not, if quarantine lies elsewhere, or if something else is where the release is to
             be shown.
     """
-    for name in (*LINKS, CURRENT):
-        path = corpus.root / name
-        if path.exists() and not path.is_symlink():
-            raise UsageError(
-                f"{path} is in the way: the release is shown under this name; move it, or choose another output"
-            )
+    corpus.releases.check_free()
     if not corpus.number:
         return
     manifest = corpus.manifest()
@@ -172,7 +165,7 @@ def check_same(corpus: Corpus, job: Job) -> None:
             f"{corpus.root} holds {held or 'a whole corpus'}, this run would make {job.sample or 'a whole corpus'}; "
             "give the trial an output of its own"
         )
-    if corpus.restricted(manifest) != Path(job.restricted):
+    if corpus.restricted(manifest) != job.restricted:
         raise UsageError(
             f"{corpus.root} keeps quarantine and dead letters in {corpus.restricted(manifest)}, this run would keep them in "
             f"{job.restricted}; leave restricted as it is, or start a new output"

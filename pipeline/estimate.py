@@ -14,7 +14,8 @@ from apache_beam.io.filesystems import FileSystems
 from models.catalogue import AVERAGE
 from models.errors import UsageError
 from pipeline.config import Settings, absolute, input_root
-from transforms.workspace import list_shards
+from transforms.cloud import SCHEME, sizes
+from transforms.listing import list_shards
 
 Format = Literal["parquet", "jsonl", "gzip"]
 Density = Literal["ordinary", "dense"]
@@ -155,12 +156,14 @@ def parse_bytes(text: str) -> int:
 
 
 def _sizes(pattern: str, root: str) -> Iterator[tuple[str, int]]:
-    if "://" in pattern:
-        for metadata in FileSystems.match([pattern])[0].metadata_list:
-            yield metadata.path, metadata.size_in_bytes
-        return
-    for path in list_shards(pattern, root):
-        yield path, (Path(root) / path).stat().st_size
+    listed = [f"{root.rstrip('/')}/{found.path}" for found in list_shards(pattern, root)]
+    if pattern.startswith(SCHEME):
+        there = dict(sizes(pattern))
+    elif "://" in pattern:
+        there = {each.path: each.size_in_bytes for each in FileSystems.match([pattern])[0].metadata_list}
+    else:
+        there = {path: Path(path).stat().st_size for path in listed}
+    yield from ((path, there[path]) for path in listed)
 
 
 def _format(path: str) -> Format:

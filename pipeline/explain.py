@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from models.catalogue import Row
 from models.layer import Layer, id_hash
 from models.tagging import IDENTIFIERS
-from pipeline.corpus import Corpus
+from pipeline.corpus import Corpus, Release
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,17 @@ def explain(corpus: Corpus, name: str, number: int | None = None) -> Iterator[Ex
     Layers keep 8 bytes of a hash of each id, so nothing but the audit is opened for an answer; two ids with equal hashes, one pair
     in some 10^19, would both be answered.
     """
-    manifest = corpus.manifest(number)
-    folder = corpus.release(manifest["release"])
+    release = corpus.release(number)
+    store = corpus.store
     shard, mark, position = name.rpartition("#")
     wanted = int(position) if mark and position.isdecimal() else None
-    for row in corpus.catalogue(manifest["release"]).rows():
-        records = Layer.read(corpus.root / "store" / row.layers[0].name).records
+    for row in corpus.catalogue(release.number).rows():
+        records = Layer.read(store.read(row.layers[0].name)).records
         at = set(_rows_of_id(records, name))
         if wanted is not None and row.split.shard.path == shard:
             at |= set(np.flatnonzero(records["position"].to_numpy() == wanted).tolist())
         for entry in sorted(at):
-            yield _explain(row, records, entry, folder)
+            yield _explain(row, records, entry, release)
 
 
 def _rows_of_id(records: pa.Table, name: str) -> list[int]:
@@ -58,14 +57,16 @@ def _rows_of_id(records: pa.Table, name: str) -> list[int]:
     return np.flatnonzero(pc.fill_null(equal, False).to_numpy()).tolist()
 
 
-def _explain(row: Row, records: pa.Table, entry: int, folder: Path) -> Explanation:
+def _explain(row: Row, records: pa.Table, entry: int, release: Release) -> Explanation:
     position = records["position"][entry].as_py()
     parts = {part.place: part for part in row.release.files}
-    table = pq.read_table(folder / "audit" / parts["audit"].name)
+    with release.fetched(f"audit/{parts['audit'].name}") as path:
+        table = pq.read_table(path)
     covers = pc.and_(pc.less_equal(table["position"], position), pc.greater_equal(table["through"], position))
     audit = table.filter(covers).to_pylist()[0]
     name = records["source"][entry].as_py()
-    sources = pq.read_table(folder / "sources.parquet", filters=[("source", "==", name)]).to_pylist() if name else []
+    with release.fetched("sources.parquet") as path:
+        sources = pq.read_table(path, filters=[("source", "==", name)]).to_pylist() if name else []
     place = parts.get(audit["door"])
     return Explanation(
         row.split.shard.path,

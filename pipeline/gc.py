@@ -1,17 +1,14 @@
 """Garbage collection: the only thing that deletes."""
 
-import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.catalogue import Catalogue
-from models.errors import UsageError
-from models.store import LocalStore, not_in_use
+from models.store import Entry, Store
 from pipeline.corpus import Corpus
-from pipeline.publish import waiting
+from pipeline.waiting import all_waiting
+from transforms.workspace import open_store
 
 DAY = 86_400.0
 
@@ -35,7 +32,7 @@ def collect(corpus: Corpus, keep: int, grace_days: float, *, is_trial: bool) -> 
         UsageError: if there is no corpus, or a run is under way.
     """
     corpus.check_exists()
-    with not_in_use(corpus.root / "store"):
+    with corpus.store.not_in_use():
         return _collect(corpus, keep, grace_days, is_trial)
 
 
@@ -48,28 +45,26 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
     named: set[str] = set()
     for number in kept:
         named |= _named(corpus, corpus.manifest(number)["catalogue"])
-    with contextlib.suppress(UsageError):
-        run, outcome, _ = waiting(corpus)
+    for run, outcome, _ in all_waiting(corpus):
         named.add(f"runs/{run}/outcome.json")
-        named |= _named(corpus, {"index": outcome.index, "sources": outcome.sources})
+        named |= _named(corpus, outcome.catalogue)
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     count = size = 0
-    for root in (corpus.root, *sorted(root for root in roots if (root / "store").is_dir())):
+    for store in (corpus.store, *(open_store(f"{root}/store") for root in sorted(roots))):
         # What says that a release was made goes before what was made: half done, nothing says so of parts that are gone.
-        for path in sorted(_stale(root / "store", named, grace_days), key=lambda path: "receipts" not in path.parts):
-            count, size = count + 1, size + path.stat().st_size
+        for entry in sorted(_stale(store, named, grace_days), key=lambda entry: not entry.name.startswith("receipts/")):
+            count, size = count + 1, size + entry.size
             if not is_trial:
-                path.unlink()
-        for number in dropped:
-            folder = root / "releases" / str(number)
-            if folder.exists() and not is_trial:
-                shutil.rmtree(folder)
+                store.delete(entry.name)
+    for number in dropped:
+        if not is_trial:
+            corpus.releases.remove(number, corpus.restricted(corpus.manifest(number)))
     return Collected(dropped, count, size)
 
 
 def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     """Return every store object that a catalogue names."""
-    opened = Catalogue.open(LocalStore(corpus.root / "store"), catalogue["index"])
+    opened = Catalogue.open(corpus.store, catalogue["index"])
     named = {*catalogue.values(), *(ref.name for ref in opened.segments)}
     for row in opened.rows():
         named |= {part.object for part in row.release.files}
@@ -78,21 +73,10 @@ def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     return named
 
 
-def _stale(store: Path, named: set[str], grace_days: float) -> Iterator[Path]:
-    before = _now(store) - grace_days * DAY
-    for path in sorted(store.rglob("*")):
-        name = path.relative_to(store)
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue  # a scratch file of a run that is under way
-        # A release is staged under tmp by links to objects of any age; when it was, only the change time says.
-        age = status.st_ctime if name.parts[0] == "tmp" else status.st_mtime
-        if path.is_file() and str(name) not in named and age < before and not path.name.startswith("."):
-            yield path
-
-
-def _now(store: Path) -> float:
-    """Return the time by the clock of the store's file system."""
-    with tempfile.NamedTemporaryFile(dir=store) as file:
-        return Path(file.name).stat().st_mtime
+def _stale(store: Store, named: set[str], grace_days: float) -> Iterator[Entry]:
+    before = store.now() - grace_days * DAY
+    return (
+        entry
+        for entry in store.list("")
+        if entry.name not in named and entry.modified < before and not Path(entry.name).name.startswith(".")
+    )

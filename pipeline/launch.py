@@ -13,16 +13,17 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineState
 
-from models.errors import StoreConflictError, ToolError, UsageError, WinnowError
+from models.errors import OutrunError, ToolError, UsageError, WinnowError
 from models.outcome import Outcome
-from models.store import LocalStore, in_use
 from pipeline.build import STAGES, Run, build
 from pipeline.config import Settings, input_root, make_job
 from pipeline.corpus import Corpus, check_same
 from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
+from pipeline.waiting import check_name
 from transforms.notes import Notes
 from transforms.pool import end_pool
+from transforms.workspace import open_store
 
 _RACES = 5
 
@@ -37,8 +38,13 @@ class Result:
     seconds: float
 
 
-def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, until: str = "release") -> Run:
+def prepare(
+    settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, until: str = "release", name: str | None = None
+) -> Run:
     """Return the run that settings ask for, with everything checked that can be known before.
+
+    Args:
+        name: of this execution, used once; default is time and chance.
 
     Raises:
         UsageError: naming what is wrong.
@@ -46,14 +52,17 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
     file = settings.file
     engine = make_engine(file.runner, file.beam)
     job = make_job(settings, sample_ppm, limit)
-    root = Path(job.root)
-    corpus = Corpus(root)
-    LocalStore(root).prepare()
-    LocalStore(root / "store", 0o700).prepare()
+    corpus = Corpus(job.root)
+    open_store(job.root).prepare()
+    open_store(f"{job.root}/store", 0o700).prepare()
     if job.restricted != job.root:
-        LocalStore(Path(job.restricted), 0o700).prepare()
-        LocalStore(Path(job.restricted) / "store", 0o700).prepare()
-        corpus.claim(Path(job.restricted))
+        open_store(job.restricted, 0o700).prepare()
+        open_store(f"{job.restricted}/store", 0o700).prepare()
+        corpus.claim(job.restricted)
+    if name and next(corpus.store.list(f"runs/{check_name(name)}"), None) is not None:
+        raise UsageError(
+            f"{job.root}: there was a run {name} already; what it found is kept, give this one another name"
+        )
     check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
@@ -65,7 +74,7 @@ def prepare(settings: Settings, *, sample_ppm: int = 1_000_000, limit: int = 0, 
         patterns=patterns,
         input_root=root_of_input,
         base=corpus.base(),
-        name=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
+        name=name or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
         exact=file.exact,
         until=until,
         workers=file.workers or os.cpu_count() or 1,
@@ -86,13 +95,13 @@ def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) ->
     Raises:
         WinnowError: with place and remedy.
     """
-    with in_use(Path(run.job.root) / "store"):
+    with Corpus(run.job.root).store.in_use():
         return _launch(run, to_publish, say)
 
 
 def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    corpus = Corpus(Path(run.job.root))
+    corpus = Corpus(run.job.root)
     for race in range(_RACES):
         stages = _execute(run)
         if run.until != "release":
@@ -102,7 +111,7 @@ def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
             return Result(stages, outcome, None, time.monotonic() - clock)
         try:
             published = publish(corpus, outcome, started)
-        except StoreConflictError as error:
+        except OutrunError as error:
             if race == _RACES - 1:
                 raise
             say(f"{error}; planning again from there")

@@ -2,15 +2,14 @@
 
 import csv
 import json
-import os
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,12 +17,13 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
-from models.errors import UsageError
 from models.outcome import Outcome
-from models.parts import PLACES, RESTRICTED
-from models.store import LocalStore, sync_tree
+from models.parts import RESTRICTED, PartFile
 from pipeline.corpus import Corpus
+from pipeline.releases import Staged
 from pipeline.report import render_report
+from pipeline.waiting import published_as
+from transforms.workspace import open_store
 
 BLACKLIST_FORMAT = 1
 
@@ -37,20 +37,62 @@ class Published:
 
 
 def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
-    """Make a run's outcome the current release, unless it is what the current one is.
+    """Make a run's outcome the current release, unless a release holds it already.
 
     Raises:
-        StoreConflictError: if another release was published since the run started.
+        OutrunError: if another release was published since the run started.
     """
+    if number := published_as(corpus, outcome):
+        return Published(number, False)
+    with laid_out(corpus, outcome, started) as laid:
+        number = corpus.publish(laid.staged, outcome.base)
+    return Published(number, True)
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """An outcome as the release that publishing makes of it.
+
+    Attributes:
+        catalogue: of the outcome.
+    """
+
+    staged: Staged
+    manifest: Mapping[str, Any]
+    catalogue: Catalogue
+    root: str
+
+    def read(self, path: str) -> bytes:
+        """Return a table."""
+        return (self.staged.tables / path).read_bytes()
+
+    @contextmanager
+    def fetched(self, path: str) -> Iterator[Path]:
+        """Give a path on this machine that holds a file's bytes.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+        """
+        name = self._objects.get(path)
+        if name is None:
+            yield self.staged.tables / path
+            return
+        root = self.staged.restricted if path.split("/")[0] in RESTRICTED else self.root
+        with open_store(f"{root}/store").fetched(name) as here:
+            yield here
+
+    @cached_property
+    def _objects(self) -> dict[str, str]:
+        return {f"{part.place}/{part.name}": part.object for part in self.staged.parts}
+
+
+@contextmanager
+def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut]:
+    """Lay out an outcome as a release; what is not moved away goes again."""
     described = dict(outcome.job)
-    catalogue_names = {"index": outcome.index, "sources": outcome.sources}
-    if outcome.base and corpus.number == outcome.base:
-        current = corpus.manifest()
-        if current["catalogue"] == catalogue_names and current["job"] == described:
-            return Published(outcome.base, False)
-    store = corpus.root / "store"
-    catalogue = Catalogue.open(LocalStore(store), outcome.index)
-    sources = with_reading(pq.read_table(store / outcome.sources), described)
+    store = corpus.store
+    catalogue = Catalogue.open(store, outcome.index)
+    sources = with_reading(pq.read_table(store.local(outcome.sources)), described)
     # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
     run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
@@ -68,7 +110,7 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         "shards": len(catalogue.paths),
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
-        "catalogue": catalogue_names,
+        "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [
             {"path": path, "sha256": shard.checksum, "size": shard.size}
@@ -76,72 +118,33 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
             if (shard := catalogue.shard(path)) is not None
         ],
     }
-    restricted = corpus.restricted(manifest)
-    is_apart = restricted != corpus.root
-    with _staging(corpus.root) as staged, _staging(restricted) as private:
-        _stage(staged, private if is_apart else staged, catalogue, manifest, sources, corpus, restricted)
-        number = corpus.publish(staged, (restricted, private) if is_apart else None, outcome.base)
-    return Published(number, True)
-
-
-class Waiting(NamedTuple):
-    """A finished run that was not published: its name, its outcome, and when it started."""
-
-    run: str
-    outcome: Outcome
-    started: str
-
-
-def waiting(corpus: Corpus) -> Waiting:
-    """Return the last finished run that was made from the current release.
-
-    Raises:
-        UsageError: if there is none.
-    """
-    runs = corpus.root / "store" / "runs"
-    for path in sorted(runs.glob("*/outcome.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        outcome = Outcome.from_dict(json.loads(path.read_text("utf-8")))
-        if outcome.base == corpus.number:
-            started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
-            return Waiting(path.parent.name, outcome, started)
-    raise UsageError(
-        f"{corpus.root}: no finished run waits to be published from release {corpus.number or 'nothing'}; "
-        "make one with: winnow run … --no-publish"
-    )
-
-
-@contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    """Give an empty folder on a root's own file system, and remove what is left of it."""
-    folder = root / "store" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="release-") as name:
-        staged = Path(name) / "staged"
-        staged.mkdir()
-        yield staged
+    with corpus.releases.staging() as folder:
+        parts = [part for row in catalogue.rows() for part in row.release.files]
+        _stage(folder, catalogue, manifest, sources, corpus, parts)
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        yield LaidOut(Staged(folder, parts, corpus.restricted(manifest)), manifest, catalogue, corpus.root)
 
 
 def _stage(
     staged: Path,
-    private: Path,
     catalogue: Catalogue,
     manifest: dict[str, Any],
     sources: pa.Table,
     corpus: Corpus,
-    restricted: Path,
+    parts: Sequence[PartFile],
 ) -> None:
-    """Lay out a release in a folder, quarantine and dead letters in ``private``: links to the parts, and the tables."""
-    for place in PLACES:
-        (private if place in RESTRICTED else staged).joinpath(place).mkdir(mode=0o700 if place in RESTRICTED else 0o755)
-    files = []
-    for row in catalogue.rows():
-        for part in row.release.files:
-            link = (private if part.place in RESTRICTED else staged) / part.place / part.name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            os.link((restricted if part.place in RESTRICTED else corpus.root) / "store" / part.object, link)
-            files.append(
-                {"path": f"{part.place}/{part.name}", "size": part.size, "sha256": part.sha256, "records": part.records}
-            )
+    """Write the tables, the report and the manifest of a release."""
+    files: list[dict[str, Any]] = [
+        {
+            "path": f"{part.place}/{part.name}",
+            "size": part.size,
+            "sha256": part.sha256,
+            "records": part.records,
+            "object": part.object,
+        }
+        for part in parts
+    ]
+    (staged / "audit").mkdir()
     write_json(
         staged / "audit" / "taggers.json", {"taggers": manifest["job"]["taggers"], "policy": manifest["job"]["policy"]}
     )
@@ -155,8 +158,6 @@ def _stage(
         path = staged / name
         files.append({"path": name, "size": path.stat().st_size, "sha256": digest_of_file(path)})
     write_json(staged / "manifest.json", manifest | {"files": files})
-    sync_tree(staged)
-    sync_tree(private)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -186,7 +187,7 @@ def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
 
 
 def _previous(corpus: Corpus) -> dict[str, Any]:
-    return json.loads((corpus.release(corpus.number) / "blacklist.json").read_text("utf-8")) if corpus.number else {}
+    return json.loads(corpus.releases.read(corpus.number, "blacklist.json")) if corpus.number else {}
 
 
 def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def show_result(out: Console, run: Run, result: Result) -> None:
         _show_projection(out, run, result, plan)
     published = result.published
     if published is None:
-        out.print(f"not published; publish with: winnow publish {run.job.root}", markup=False)
+        out.print(f"not published; publish with: winnow publish {run.job.root} --run {run.name}", markup=False)
     elif published.is_new:
         out.print(f"release {published.number} is in {run.job.root}", markup=False)
     else:

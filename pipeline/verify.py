@@ -1,62 +1,77 @@
 """Verify: every count and state of a release derived again from its files."""
 
+import contextlib
+import io
 import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
-from models.catalogue import Row
+from models.catalogue import Catalogue, Row
 from models.containers import open_container
 from models.digest import digest_of_file
 from models.lines import blocks
-from pipeline.corpus import Corpus
+from pipeline.corpus import Corpus, Release
+from pipeline.publish import LaidOut, laid_out
+from pipeline.waiting import Waiting
 
 
 def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     """Give everything about a release that is not as it says; nothing if all is well."""
-    manifest = corpus.manifest(number)
-    folder = corpus.release(manifest["release"])
+    release = corpus.release(number)
+    yield from _verify(release, corpus.catalogue(release.number))
+    listed = {file["path"] for file in release.manifest["files"]} | {"manifest.json"}
+    for name in release.releases.names(release.number) or ():
+        if name not in listed:
+            yield f"{name}: in the release, but not in the manifest"
+
+
+def verify_waiting(corpus: Corpus, run: Waiting) -> Iterator[str]:
+    """Give the same about a finished run, laid out as the release that publishing would make of it."""
+    with laid_out(corpus, run.outcome, run.started) as laid:
+        yield from _verify(laid, laid.catalogue)
+
+
+def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
+    manifest = release.manifest
     for file in manifest["files"]:
-        path = folder / file["path"]
-        if not path.is_file():
+        try:
+            with release.fetched(file["path"]) as path:
+                if digest_of_file(path) != file["sha256"]:
+                    yield f"{file['path']}: content is not what the manifest says"
+        except FileNotFoundError:
             yield f"{file['path']}: missing"
-        elif digest_of_file(path) != file["sha256"]:
-            yield f"{file['path']}: content is not what the manifest says"
-    listed = {file["path"] for file in manifest["files"]} | {"manifest.json"}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and str(path.relative_to(folder)) not in listed:
-            yield f"{path.relative_to(folder)}: in the release, but not in the manifest"
     counts: Counter[str] = Counter()
     doors: dict[str, Counter[str]] = {}
-    for row in corpus.catalogue(manifest["release"]).rows():
-        yield from _verify_split(folder, row, counts, doors)
+    for row in catalogue.rows():
+        yield from _verify_split(release, row, counts, doors)
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
             yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"
     if sum(counts.values()) != manifest["counts"]["read"]:
         yield f"manifest: {manifest['counts']['read']} read, {sum(counts.values())} went out"
-    yield from _verify_sources(folder, manifest, doors)
+    yield from _verify_sources(release, doors)
 
 
-def _verify_split(folder: Path, row: Row, counts: Counter[str], doors: dict[str, Counter[str]]) -> Iterator[str]:
+def _verify_split(
+    release: Release | LaidOut, row: Row, counts: Counter[str], doors: dict[str, Counter[str]]
+) -> Iterator[str]:
     here: Counter[str] = Counter()
     parts = {part.place: part for part in row.release.files}
     for place, name in (("clean", "clean"), ("quarantine", "quarantined"), ("dead", "dead")):
-        if place in parts and (folder / place / parts[place].name).is_file():
-            here[name] = _count(folder / place / parts[place].name, row)
+        if place in parts:
+            # What is missing was said above.
+            with contextlib.suppress(FileNotFoundError), release.fetched(f"{place}/{parts[place].name}") as path:
+                here[name] = _count(path, row)
     audit = parts.get("audit")
     said: Counter[str] = Counter()
-    if audit is not None and (folder / "audit" / audit.name).is_file():
-        table = pq.read_table(folder / "audit" / audit.name, columns=["door", "records", "source", "action"])
-        for line in table.to_pylist():
-            said[{"quarantine": "quarantined"}.get(line["door"], line["door"])] += line["records"]
-            if line["action"] != "keep":
-                doors.setdefault(line["source"] or "", Counter())[line["door"]] += line["records"]
+    if audit is not None:
+        with contextlib.suppress(FileNotFoundError), release.fetched(f"audit/{audit.name}") as path:
+            _read_audit(path, said, doors)
     here["dropped"] = said["dropped"]
     counts.update(here)
     for name in ("clean", "quarantined", "dropped", "dead"):
@@ -67,6 +82,14 @@ def _verify_split(folder: Path, row: Row, counts: Counter[str], doors: dict[str,
             )
     if sum(here.values()) != row.entries:
         yield f"{row.split.name}: {row.entries} entries, {sum(here.values())} went out"
+
+
+def _read_audit(path: Path, said: Counter[str], doors: dict[str, Counter[str]]) -> None:
+    """Add up a part of the audit, by door, and by source and door."""
+    for line in pq.read_table(path, columns=["door", "records", "source", "action"]).to_pylist():
+        said[{"quarantine": "quarantined"}.get(line["door"], line["door"])] += line["records"]
+        if line["action"] != "keep":
+            doors.setdefault(line["source"] or "", Counter())[line["door"]] += line["records"]
 
 
 def _count(path: Path, row: Row) -> int:
@@ -92,11 +115,11 @@ def _count(path: Path, row: Row) -> int:
         )
 
 
-def _verify_sources(folder: Path, manifest: dict[str, Any], doors: dict[str, Counter[str]]) -> Iterator[str]:
-    policy = manifest["job"]["policy"]
+def _verify_sources(release: Release | LaidOut, doors: dict[str, Counter[str]]) -> Iterator[str]:
+    policy = release.manifest["job"]["policy"]
     limit = Fraction(policy["limit"])
     listed: dict[str, set[str]] = {"blacklisted": set(), "hold": set()}
-    for source in pq.read_table(folder / "sources.parquet").to_pylist():
+    for source in pq.read_table(io.BytesIO(release.read("sources.parquet"))).to_pylist():
         key, state = source["source"], source["state"]
         for door in ("quarantine", "dropped"):
             if (source[door] or 0) != doors.get(key, Counter())[door]:
@@ -111,7 +134,7 @@ def _verify_sources(folder: Path, manifest: dict[str, Any], doors: dict[str, Cou
             listed[state].add(key)
             if source["clean"] and policy["actions"][state] != "keep":
                 yield f"source {key}: {state}, yet {source['clean']} of its records are clean"
-    black = json.loads((folder / "blacklist.json").read_text("utf-8"))
+    black = json.loads(release.read("blacklist.json"))
     for state, keys in listed.items():
         if {entry["key"] for entry in black[state]} != keys:
             yield f"blacklist.json: its {state} sources are not those of sources.parquet"

@@ -36,11 +36,12 @@ VERSIONS = {
             *("models/redaction.py", "models/writers.py", "models/parts.py", "models/verdicts.py", "models/policy.py"),
         ],
     ),
-    "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", *_VIEW]),
+    "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", "models/taggers/scanner.py", *_VIEW]),
     "Personal.version": (
         Personal.version,
         [
             *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "models/taggers").glob("personal*.py")),
+            "models/taggers/scanner.py",
             "models/identity_numbers.py",
             *_VIEW,
         ],

@@ -95,8 +95,8 @@ class Notes:
     def errors(self) -> Iterator[WinnowError]:
         """Give the errors that were noted."""
         store = workspace(self.job).store
-        for name in store.list(f"runs/{self.run}/errors"):
-            facts = json.loads(store.read(name))
+        for entry in store.list(f"runs/{self.run}/errors"):
+            facts = json.loads(store.read(entry.name))
             yield getattr(errors, facts["error"])(facts["message"])
 
     def log(self, event: str, facts: Mapping[str, Any]) -> None:

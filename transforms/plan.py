@@ -12,9 +12,10 @@ from models.job import Job
 from models.planning import plan_shard
 from models.shard import Shard
 from transforms.base import Base, read_base
+from transforms.listing import Found, list_shards
 from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
-from transforms.workspace import Heard, list_shards, workspace
+from transforms.workspace import Heard, workspace
 
 _SHARDS_A_TASK = 64
 _SMALL = 8 << 20
@@ -24,7 +25,7 @@ _SMALL = 8 << 20
 class PlanTask:
     """Some shards by path, with what the catalogue has of each, and whether they are not worth a process."""
 
-    shards: tuple[tuple[str, Shard | None], ...]
+    shards: tuple[tuple[Found, Shard | None], ...]
     is_small: bool
 
 
@@ -32,7 +33,10 @@ def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int]
     """Hash and cut some shards."""
     job, root = shared
     opener = Heard(workspace(job).opener, beat)
-    shards = [plan_shard(opener, root, path, job.reading, job.split_size, known) for path, known in task.shards]
+    shards = [
+        plan_shard(opener, root, found.path, job.reading, job.split_size, known, found.generation)
+        for found, known in task.shards
+    ]
     return Pack.of(shards)
 
 
@@ -52,11 +56,11 @@ def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iter
     for start in range(0, len(paths), size):
         WATCH.planned["plan"] += 1
         some = paths[start : start + size]
-        known = tuple((path, catalogue.shard(path)) for path in some)
+        known = tuple((found, catalogue.shard(found.path)) for found in some)
         yield PlanTask(known, _are_small(root, known))
 
 
-def _are_small(root: str, shards: tuple[tuple[str, Shard | None], ...]) -> bool:
+def _are_small(root: str, shards: tuple[tuple[Found, Shard | None], ...]) -> bool:
     """Tell whether shards are only hashed, and that sooner than a worker process starts.
 
     What is new is parsed, and a damaged footer of a Parquet file can end the process that does it.
@@ -64,7 +68,7 @@ def _are_small(root: str, shards: tuple[tuple[str, Shard | None], ...]) -> bool:
     if "://" in root:
         return False
     try:
-        sizes = [((Path(root) / path).stat().st_size, known) for path, known in shards]
+        sizes = [((Path(root) / found.path).stat().st_size, known) for found, known in shards]
     except OSError:
         return False  # said where the shard is read
     return all(known is not None and size == known.size for size, known in sizes) and sum(n for n, _ in sizes) < _SMALL
@@ -120,4 +124,4 @@ def _is_small(task: PlanTask) -> bool:
 
 
 def _name(task: PlanTask) -> str:
-    return task.shards[0][0]
+    return task.shards[0][0].path

@@ -23,9 +23,9 @@ class Tagger(Protocol):
     """What the engine asks of a tagger.
 
     Laws, tested for every registered tagger: findings cover every record of the batch; scores are in [0, 1]; spans lie in the
-    text; findings of a record do not depend on the other records of the batch; the tagger survives pickling; any change of
-    configuration, artefact or code that can change findings changes ``digest``. Artefacts are loaded on first use, once a
-    process, never in the constructor.
+    text; findings of a record do not depend on the other records of the batch; threads may tag at once; the tagger survives
+    pickling; any change of configuration, artefact or code that can change findings changes ``digest``. Artefacts are loaded on
+    first use, once a process, never in the constructor.
     """
 
     name: ClassVar[str]

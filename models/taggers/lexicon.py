@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import hyperscan
-
 from models.artefact import Artefact, read_artefact
 from models.digest import digest_of
 from models.documents import Documents
 from models.errors import UsageError
 from models.findings import Finding, Findings
+from models.taggers.scanner import Scanner
 from models.view import SEPARATOR, View, fold_term
 
 _LONGEST = 4096  # bytes of a term; hyperscan refuses literals somewhere above
@@ -73,7 +72,7 @@ class Lexicon:
         return Findings.of(len(documents), found)
 
     def _artefacts(self) -> list[Artefact]:
-        return [read_artefact(Path(folder), self.name) for folder in self.lists]
+        return [read_artefact(folder, self.name) for folder in self.lists]
 
 
 class Matcher:
@@ -86,27 +85,14 @@ class Matcher:
         self._literals = sorted(self._terms)
         self._bytes = [literal.encode() for literal in self._literals]
         self._bounded = [(_is_word(literal[0]), _is_word(literal[-1])) for literal in self._literals]
-        self._database = hyperscan.Database() if self._literals else None
-        if self._database is not None:
-            self._database.compile(
-                expressions=self._bytes,
-                ids=list(range(len(self._bytes))),
-                elements=len(self._bytes),
-                flags=[0] * len(self._bytes),
-                literal=True,
-            )
-            self._scratch = hyperscan.Scratch(self._database)
+        self._scanner = Scanner(self._bytes, literal=True) if self._literals else None
 
     def hits(self, view: View) -> list[tuple[int, int, int, Term]]:
         """Return record, byte span in the view and term of every match that stands on its word boundaries, in text order."""
-        if self._database is None:
+        if self._scanner is None:
             return []
         raw: list[tuple[int, int]] = []
-
-        def on_match(literal: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            raw.append((end, literal))
-
-        self._database.scan(view.data, match_event_handler=on_match, scratch=self._scratch)
+        self._scanner.scan(view.data, lambda literal, end: raw.append((end, literal)))
         raw.sort()
         bounds = view.bounds.tolist()
         found = []
@@ -165,7 +151,7 @@ _LOADED: dict[tuple[str, ...], tuple[str, Matcher]] = {}
 
 
 def _matcher(lists: tuple[str, ...]) -> Matcher:
-    return Matcher([term for folder in lists for term in read_terms(read_artefact(Path(folder), Lexicon.name))])
+    return Matcher([term for folder in lists for term in read_terms(read_artefact(folder, Lexicon.name))])
 
 
 def read_terms(artefact: Artefact) -> list[Term]:

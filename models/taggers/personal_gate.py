@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import hyperscan
 import numpy as np
 import numpy.typing as npt
 
 from models.identity_numbers import MOBILE_PREFIXES, is_luhn
 from models.taggers.personal_phone import ABROAD, MAX_DIGITS, MIN_DIGITS, Plan, is_international
+from models.taggers.scanner import Scanner
 from models.view import View
 
 _START = rb"(?:^|[^0-9a-z])"
@@ -99,16 +99,7 @@ class Gate:
         self._cues = phone_cues
         wanted = [(kind, pattern) for kind, pattern in _ANCHORS if kind in self._kinds]
         self._anchor_kinds = [kind for kind, _ in wanted]
-        self._database = hyperscan.Database() if wanted else None
-        if self._database is not None:
-            count = len(wanted)
-            self._database.compile(
-                expressions=[pattern for _, pattern in wanted],
-                ids=list(range(count)),
-                elements=count,
-                flags=[0] * count,
-            )
-            self._scratch = hyperscan.Scratch(self._database)
+        self._scanner = Scanner([pattern for _, pattern in wanted]) if wanted else None
 
     def windows(self, view: View) -> dict[int, list[Window]]:
         """Return the windows of each record that has any."""
@@ -121,13 +112,9 @@ class Gate:
 
     def _anchored(self, view: View) -> Iterator[tuple[int, list[Window]]]:
         hits: set[tuple[int, str]] = set()
-        if self._database is None:
+        if self._scanner is None:
             return
-
-        def on_match(expression: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            hits.add((end - 1, self._anchor_kinds[expression]))
-
-        self._database.scan(view.data, match_event_handler=on_match, scratch=self._scratch)
+        self._scanner.scan(view.data, lambda expression, end: hits.add((end - 1, self._anchor_kinds[expression])))
         if not hits:
             return
         by_row: dict[tuple[int, str], list[int]] = defaultdict(list)

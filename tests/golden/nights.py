@@ -78,10 +78,16 @@ def write_run_file(path: Path, inputs: Iterable[str], root: Path, **settings: ob
     return path
 
 
-def start(arguments: Iterable[str], mark: str = "", cwd: Path | None = None) -> "subprocess.Popen[str]":
-    """Start the command as the leader of a process group of its own."""
+def start(
+    arguments: Iterable[str], mark: str = "", cwd: Path | None = None, *, within: Iterable[str] = ()
+) -> "subprocess.Popen[str]":
+    """Start the command as the leader of a process group of its own.
+
+    Args:
+        within: a command that runs it.
+    """
     return subprocess.Popen(
-        [WINNOW, *arguments],
+        [*within, WINNOW, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -91,9 +97,9 @@ def start(arguments: Iterable[str], mark: str = "", cwd: Path | None = None) -> 
     )
 
 
-def finish(arguments: Iterable[str], mark: str = "", *, code: int = 0) -> str:
+def finish(arguments: Iterable[str], mark: str = "", *, code: int = 0, within: Iterable[str] = ()) -> str:
     """Run the command to its end and return what it said."""
-    process = start(arguments, mark)
+    process = start(arguments, mark, within=within)
     said = process.communicate(timeout=300)[0]
     assert process.returncode == code, said
     return said

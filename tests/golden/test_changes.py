@@ -126,7 +126,7 @@ def test_a_changed_list_runs_its_tagger_alone_and_releases_only_what_changed(
     result = screen(corpus, tmp_path / "out")
     new = layers(tmp_path / "out") - made
     assert len(new) == 4
-    ran = {tagger for name in new for tagger in Layer.read(tmp_path / "out" / "store" / name).taggers}
+    ran = {tagger for name in new for tagger in Layer.read((tmp_path / "out" / "store" / name).read_bytes()).taggers}
     assert ran & {"lexicon", "personal"} == {"lexicon"}
     assert rewritten(before, parts(tmp_path / "out")) == {"d.parquet"}
     assert result.outcome.work["released"] == 1

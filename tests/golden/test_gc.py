@@ -7,11 +7,12 @@ import pytest
 from conftest import Cli, Screen, objects, records, write_shard
 
 from models.errors import UsageError
-from models.store import in_use
+from models.store import LocalStore
 from pipeline.corpus import Corpus
 from pipeline.gc import collect
-from pipeline.publish import publish, waiting
+from pipeline.publish import publish
 from pipeline.verify import verify
+from pipeline.waiting import waiting
 
 
 def three_releases(screen: Screen, tmp_path: Path, **options: object) -> Path:
@@ -60,7 +61,7 @@ def test_a_finished_run_that_waits_to_be_published_keeps_its_objects(screen: Scr
 def test_nothing_is_deleted_beside_a_run(screen: Screen, tmp_path: Path, cli: Cli) -> None:
     out = three_releases(screen, tmp_path)
     before = objects(out)
-    with in_use(out / "store"):
+    with LocalStore(out / "store").in_use():
         code, _, said = cli("gc", out, "--grace", "0")
     assert code == 2
     assert "a run is under way" in said

@@ -11,17 +11,17 @@ Seeds come from ``WINNOW_KILL_SEED`` (20260101 by default) and stand in the tabl
 import contextlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import nights
 import pytest
+from watching import STAGES, Night, Seen, check_done, copy, count, look, runs, totals, two_nights
 
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
@@ -29,83 +29,10 @@ from pipeline.verify import verify
 pytestmark = pytest.mark.slow
 
 SEED = int(os.environ.get("WINNOW_KILL_SEED", "20260101"))
-STAGES = ("plan", "tag", "judge", "release", "publish", "done")
 KILLS = [(stage, SEED + 10 * number + each) for number, stage in enumerate(STAGES[1:5]) for each in range(5)]
 ATTEMPTS = 8
 STEP = 0.002
 FINE_STEP = 0.0004
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the store says about a run."""
-
-    stage: str
-    layers: int
-    receipts: int
-    where: str
-    staged: int = 0
-
-
-@dataclass(frozen=True)
-class Night:
-    """A run to kill.
-
-    Attributes:
-        before: output to start from, or None for none.
-        run: the run file.
-        expected: output of the same run, undisturbed.
-        contents: what is in it.
-        steps: how many steps its judge takes.
-    """
-
-    before: Path | None
-    run: Path
-    expected: Path
-    contents: dict[str, str]
-    steps: int
-
-
-def count(folder: Path) -> int:
-    try:
-        return sum(len(os.listdir(entry.path)) for entry in os.scandir(folder))
-    except FileNotFoundError:
-        return 0
-
-
-def runs(output: Path) -> set[str]:
-    folder = output / "store" / "runs"
-    return set(os.listdir(folder)) if folder.is_dir() else set()
-
-
-def look(output: Path, known: set[str], total: int, number: int) -> Seen:
-    """Return where the run stands that is not among the known ones.
-
-    Args:
-        total: layers that are there when tagging is done.
-        number: of the release that it starts from.
-    """
-    store = output / "store"
-    layers, receipts = count(store / "layers"), count(store / "receipts")
-    new = sorted(runs(output) - known)
-    notes = set(os.listdir(store / "runs" / new[-1])) if new else set()
-    link = output / "current"
-    current = int(link.readlink().name) if link.is_symlink() else 0
-    scratch = os.listdir(store / "tmp") if (store / "tmp").is_dir() else []
-    if current > number:
-        return Seen("done", layers, receipts, "")
-    if "outcome.json" in notes:
-        staged = sum(len(files) for name in scratch for _, _, files in os.walk(store / "tmp" / name))
-        is_placed = (output / "releases" / str(number + 1)).exists()
-        where = "release in its place, pointer not moved" if is_placed else f"{staged} files staged"
-        return Seen("publish", layers, receipts, where, 1 << 30 if is_placed else staged)
-    if "judge.json" in notes:
-        return Seen("release", layers, receipts, f"{receipts} receipts, {len(scratch)} scratch files")
-    if "plan.json" in notes and layers >= total:
-        where = f"{len(os.listdir(store / 'states')) if (store / 'states').is_dir() else 0} state files"
-        return Seen("judge", layers, receipts, f"all {layers} layers, {where}")
-    where = f"{layers} of {total} layers, {len(scratch)} scratch files"
-    return Seen("tag" if "plan.json" in notes else "plan", layers, receipts, where)
 
 
 def signal_group(process: "subprocess.Popen[str]", number: int) -> None:
@@ -128,19 +55,6 @@ class Stepper:
         self.steps += stage == "judge"
         signal_group(self._process, signal.SIGCONT)
         time.sleep(FINE_STEP if stage == "publish" else STEP)
-
-
-def copy(before: Path | None, output: Path) -> None:
-    shutil.rmtree(output, ignore_errors=True)
-    if before is not None:
-        subprocess.run(["cp", "-a", str(before), str(output)], check=True)
-
-
-def totals(night: Night) -> tuple[int, int, int, int]:
-    """Return the layers and receipts when the night begins, and when it is done."""
-    start = (0, 0) if night.before is None else tuple(count(night.before / "store" / n) for n in ("layers", "receipts"))
-    end = tuple(count(night.expected / "store" / name) for name in ("layers", "receipts"))
-    return (*start, *end)  # type: ignore[return-value]
 
 
 def kill_in(
@@ -212,30 +126,11 @@ def rehearse(night: Night, output: Path) -> int:
     return stepper.steps
 
 
-def make_night(folder: Path, before: Path | None, run: Path, name: str) -> Night:
-    expected = folder / name
-    copy(before, expected)
-    nights.finish(["run", str(run), "-o", str(expected), *nights.AS_OF])
-    nights.finish(["verify", str(expected)])
-    night = Night(before, run, expected, nights.contents(expected), 0)
-    return Night(before, run, expected, night.contents, rehearse(night, folder / "rehearsal"))
-
-
 @pytest.fixture(scope="module")
-def all_nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Night, Night]:
-    """Return two nights: the first of a corpus, and a second on which a source turns bad, so that the first is recalled."""
+def all_nights(tmp_path_factory: pytest.TempPathFactory) -> list[Night]:
+    """Return the two nights, with the steps of their judges."""
     folder = tmp_path_factory.mktemp("kills")
-    shards = nights.write_shards(folder / "in", range(18), 120, bad_from=6)
-    whole = nights.write_run_file(folder / "whole.json.yaml", shards, folder / "in", split_size="20KB")
-    half = nights.write_run_file(folder / "half.json.yaml", shards[:6], folder / "in", split_size="20KB")
-    early = folder / "early"
-    nights.finish(["run", str(half), "-o", str(early), *nights.AS_OF])
-    first = make_night(folder, None, whole, "first")
-    second = make_night(folder, early, whole, "second")
-    layers = count(first.expected / "store" / "layers")
-    assert layers >= 30
-    assert count(second.expected / "store" / "receipts") > layers, "nothing was recalled"
-    return first, second
+    return [replace(night, steps=rehearse(night, folder / "rehearsal")) for night in two_nights(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -258,23 +153,9 @@ def check_resumed(night: Night, output: Path) -> None:
     check_done(night, output, mark)
 
 
-def check_done(night: Night, output: Path, mark: str) -> None:
-    assert not nights.all_gone(mark), "processes outlived their run"
-    assert nights.contents(output) == night.contents
-    assert list(verify(Corpus(output))) == []
-    assert sorted(os.listdir(output)) == sorted(os.listdir(night.expected)), "something is left at the root"
-    assert sorted(os.listdir(output / "releases")) == sorted(os.listdir(night.expected / "releases"))
-    release = (output / "current").resolve()
-    listed = sorted(str(path.relative_to(release)) for path in release.rglob("*"))
-    beside = (night.expected / "current").resolve()
-    assert listed == sorted(str(path.relative_to(beside)) for path in beside.rglob("*")), (
-        "something is left in the release"
-    )
-
-
 @pytest.mark.parametrize(("stage", "seed"), KILLS)
 def test_a_killed_run_resumes_to_the_undisturbed_bytes(
-    stage: str, seed: int, all_nights: tuple[Night, Night], tmp_path: Path, table: Callable[[str], None]
+    stage: str, seed: int, all_nights: list[Night], tmp_path: Path, table: Callable[[str], None]
 ) -> None:
     night, output, dice = all_nights[seed % 2], tmp_path / "out", random.Random(seed)
     steps = night.steps
@@ -289,7 +170,7 @@ def test_a_killed_run_resumes_to_the_undisturbed_bytes(
     check_resumed(night, output)
 
 
-def test_what_kills_leave_behind_is_collected(all_nights: tuple[Night, Night], tmp_path: Path) -> None:
+def test_what_kills_leave_behind_is_collected(all_nights: list[Night], tmp_path: Path) -> None:
     night, output = all_nights[0], tmp_path / "out"
     kill_in("release", random.Random(SEED), night, output, 0, haste=0.5)
     scratch = output / "store" / "tmp"
@@ -322,7 +203,7 @@ def workers_of(mark: str) -> list[int]:
     ("stage", "seed"), [("tag", SEED), ("tag", SEED + 1), ("release", SEED + 2), ("release", SEED + 3)]
 )
 def test_a_run_recovers_from_a_killed_worker(
-    stage: str, seed: int, all_nights: tuple[Night, Night], tmp_path: Path, table: Callable[[str], None]
+    stage: str, seed: int, all_nights: list[Night], tmp_path: Path, table: Callable[[str], None]
 ) -> None:
     night, output, dice = all_nights[seed % 2], tmp_path / "out", random.Random(seed)
     first_layer, first_receipt, last_layer, last_receipt = totals(night)
@@ -356,7 +237,7 @@ def test_a_run_recovers_from_a_killed_worker(
     check_done(night, output, mark)
 
 
-def test_workers_go_with_their_launcher(all_nights: tuple[Night, Night], tmp_path: Path) -> None:
+def test_workers_go_with_their_launcher(all_nights: list[Night], tmp_path: Path) -> None:
     night, output, mark = all_nights[0], tmp_path / "out", uuid.uuid4().hex
     process = nights.start(["run", str(night.run), "-o", str(output), *nights.AS_OF], mark)
     while process.poll() is None and not (count(output / "store" / "layers") and workers_of(mark)):

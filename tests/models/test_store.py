@@ -28,7 +28,7 @@ def put(store: LocalStore, name: str, content: bytes) -> str:
 
 
 def files(store: LocalStore) -> list[str]:
-    return list(store.list(""))
+    return [entry.name for entry in store.list("")]
 
 
 def test_what_was_created_is_read_back_and_named(store: LocalStore, tmp_path: Path) -> None:
@@ -139,10 +139,10 @@ def test_an_object_that_is_missing_is_told_apart_from_one_that_cannot_be_read(st
 def test_names_are_listed_in_order_and_of_one_folder_only(store: LocalStore) -> None:
     for name in ("b/2", "b/1", "a/x/y", "bb/1", "a/w"):
         put(store, name, name.encode())
-    assert list(store.list("b")) == ["b/1", "b/2"]
-    assert list(store.list("a")) == ["a/w", "a/x/y"]
+    assert [entry.name for entry in store.list("b")] == ["b/1", "b/2"]
+    assert [entry.name for entry in store.list("a")] == ["a/w", "a/x/y"]
     assert sorted(files(store)) == ["a/w", "a/x/y", "b/1", "b/2", "bb/1"]
-    assert list(store.list("absent")) == []
+    assert [entry.name for entry in store.list("absent")] == []
 
 
 def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(store: LocalStore, m
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError):
-        list(store.list(""))
+        [entry.name for entry in store.list("")]
 
 
 def test_what_is_deleted_is_gone_and_may_be_gone_already(store: LocalStore) -> None:

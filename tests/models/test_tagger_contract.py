@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -187,6 +188,15 @@ def test_only_text_is_looked_at(tagger: Tagger, sample: Sample) -> None:
     plain = Documents.of(["nothing"] * count)
     loaded = pa.array(sample.texts, pa.string())
     assert len(tagger.tag(Documents(plain.rows, loaded, plain.text, loaded, loaded))) == 0
+
+
+def test_threads_may_tag_at_once(tagger: Tagger, sample: Sample) -> None:
+    """Engines run several bundles in one process, each in a thread."""
+    documents = Documents.of(["".join(sample.texts)] * 200)
+    expected = tagger.tag(documents).table
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: tagger.tag(documents).table, range(32)))
+    assert all(table.equals(expected) for table in found)
 
 
 def test_it_survives_pickling(tagger: Tagger, sample: Sample) -> None:

@@ -1,0 +1,339 @@
+"""Everything on an object store: the same bytes, pinned reads, late writers that change nothing, copies once a machine."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import emulator
+import nights
+import pytest
+from google.cloud import storage
+from rows import ROOT
+from test_matrix import Course, courses
+
+from models.agenda import TagTask
+from models.artefact import describe
+from models.errors import ShardChangedError, StoreConflictError, UsageError
+from models.shard import Split, pinned
+from models.taggers.lexicon import Lexicon
+from pipeline.config import read_run_file
+from pipeline.corpus import Corpus
+from pipeline.gc import collect
+from pipeline.launch import launch, prepare
+from pipeline.publish import publish
+from pipeline.verify import verify
+from transforms import cloud
+from transforms.cloud import CloudOpener, CloudStore, fetch_folder, find
+from transforms.listing import list_shards
+from transforms.notes import Notes
+from transforms.tag import tag_task
+
+pytestmark = pytest.mark.engines
+__all__ = ["courses"]
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.Proxy]:
+    with emulator.emulated(tmp_path) as made:
+        for name, value in emulator.environment(made, tmp_path / "cache").items():
+            monkeypatch.setenv(name, value)
+        cloud._client.cache_clear()  # of the emulator of the test before
+        for bucket in ("in", "out", "private"):
+            storage.Client().create_bucket(bucket)
+        yield made
+
+
+def moved(run: Path, folder: Path, **settings: object) -> Path:
+    """Write a run file whose inputs, output and restricted root are on the object store, and upload the inputs."""
+    facts = json.loads(run.read_text("utf-8"))
+    top = Path(facts["input_root"])
+    emulator.upload(top, "gs://in/crawl")
+    facts["inputs"] = [f"gs://in/crawl/{Path(path).relative_to(top)}".removesuffix("/.") for path in facts["inputs"]]
+    facts |= {
+        "input_root": "gs://in/crawl",
+        "output": "gs://out/corpus",
+        "restricted": "gs://private/corpus",
+    } | settings
+    path = folder / f"cloud-{run.name}"
+    path.write_text(json.dumps(facts), "utf-8")
+    return path
+
+
+def finish(run: Path, *more: str, code: int = 0) -> str:
+    return nights.finish(["run", str(run), *nights.AS_OF, *more], code=code)
+
+
+@pytest.fixture
+def one_night(tmp_path: Path) -> Path:
+    shards = nights.write_shards(tmp_path / "in", range(3), 60, bad_from=1)
+    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB")
+
+
+@pytest.mark.parametrize("name", ["example", "nights"])
+def test_an_object_store_holds_the_same_bytes(
+    name: str, courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
+) -> None:
+    course = courses[name]
+    for run, expected in zip(course.runs, course.expected, strict=True):
+        finish(moved(run, tmp_path))
+        assert list(verify(Corpus("gs://out/corpus"))) == []
+        assert emulator.contents("gs://out/corpus") == expected
+    held = {name.split("/")[-1].split(".")[0] for name in emulator.generations("private") if "/parts/" in name}
+    assert held == {"quarantine", "dead"}, "what is restricted, and nothing else, is in the restricted bucket"
+
+
+def test_an_idle_night_reads_no_shard_and_publishes_nothing(
+    proxy: emulator.Proxy, one_night: Path, tmp_path: Path
+) -> None:
+    run = moved(one_night, tmp_path)
+    finish(run)
+    before, start = emulator.generations("out", "private"), len(proxy.seen)
+    assert "nothing to do" in finish(run)
+    read = [
+        path for method, path in proxy.seen[start:] if "/in/" in path and ("alt=media" in path or "/download/" in path)
+    ]
+    assert read == []
+    after = emulator.generations("out", "private")
+    assert {name for name in before.keys() ^ after.keys() if "/runs/" not in name} == set()
+    assert all(after[name] == generation for name, generation in before.items())
+
+
+def test_a_shard_that_was_uploaded_anew_is_read_again(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    run = moved(one_night, tmp_path)
+    finish(run)
+    expected = emulator.contents("gs://out/corpus")
+    nights.write_shards(tmp_path / "in", [0], 70, bad_from=1)
+    moved(one_night, tmp_path)
+    finish(run)
+    changed = emulator.contents("gs://out/corpus")
+    assert changed != expected
+    finish(one_night, "-o", str(tmp_path / "local"))
+    assert changed == nights.contents(tmp_path / "local")
+
+
+def test_reads_are_pinned_to_a_generation(proxy: emulator.Proxy) -> None:
+    blob = storage.Client().bucket("in").blob("a.jsonl")
+    blob.upload_from_string(b"first\n" * 4_000_000)
+    ((address, generation),) = find("gs://in/a.jsonl")
+    opener = CloudOpener()
+    place = pinned(address, str(generation))
+    assert opener.stamp(place) == str(generation)
+    with opener.open(place) as file:
+        assert file.read(6) == b"first\n"
+        blob.upload_from_string(b"other\n" * 4_000_000)
+        with pytest.raises(ShardChangedError, match="generation is gone"):
+            while data := file.read(1 << 20):
+                assert b"other" not in data
+    with pytest.raises(ShardChangedError, match="generation is gone"):
+        opener.open(place)
+
+
+def test_a_shard_that_changes_during_a_run_fails_it(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    run = prepare(read_run_file(moved(one_night, tmp_path)), until="tag")
+    launch(run, to_publish=False)
+    planned = next(iter(list_shards("gs://in/crawl", "gs://in/crawl")))
+    storage.Client().bucket("in").blob(f"crawl/{planned.path}").upload_from_string(b'{"id": "x", "text": "other"}\n')
+    full = prepare(read_run_file(moved(one_night, tmp_path)))
+    launch(full, to_publish=True)  # uploaded anew by moved(): the same content under other generations
+    split = _a_split()
+    storage.Client().bucket("in").blob(f"crawl/{split.shard.path}").upload_from_string(
+        b'{"id": "x", "text": "other"}\n'
+    )
+    fresh = replace(full.job, root="gs://out/other", restricted="gs://out/other")
+    with pytest.raises(ShardChangedError, match="generation is gone"):
+        tag_task(TagTask(((split, ()),)), fresh, lambda place, size: None)
+
+
+def _a_split() -> Split:
+    return next(iter(Corpus("gs://out/corpus").catalogue().rows())).split
+
+
+def test_a_late_writer_changes_nothing(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    """A worker that everyone took for dead wakes up after the release: it tags again, writes again, and wants to publish."""
+    settings = read_run_file(moved(one_night, tmp_path))
+    zombie = prepare(settings)
+    late = launch(zombie, to_publish=False)
+    assert late.outcome is not None
+    finish(moved(one_night, tmp_path))
+    before = emulator.generations("out", "private")
+    for row in Corpus("gs://out/corpus").catalogue().rows():
+        tag_task(TagTask(((row.split, ()),)), zombie.job, lambda place, size: None)
+    assert emulator.generations("out", "private") == before
+    with pytest.raises(StoreConflictError, match="release 1 was published since"):
+        publish(Corpus("gs://out/corpus"), late.outcome, "2026-01-01T00:00:00+00:00")
+    name = next(row.layers[0].name for row in Corpus("gs://out/corpus").catalogue().rows())
+    (tmp_path / "wrong").write_bytes(b"what a broken worker makes of it")
+    with pytest.raises(StoreConflictError, match="other content"):
+        CloudStore("gs://out/corpus/store").create_once(name, tmp_path / "wrong")
+    assert emulator.generations("out", "private") == before
+    assert list(verify(Corpus("gs://out/corpus"))) == []
+
+
+def test_of_two_that_publish_at_once_one_wins(proxy: emulator.Proxy) -> None:
+    store = CloudStore("gs://out/race")
+    store.swap("current.json", b"one", 0)
+    _, generation = store.pointer("current.json")
+    store.swap("current.json", b"two", generation)
+    with pytest.raises(StoreConflictError, match="another process"):
+        store.swap("current.json", b"three", generation)
+    assert store.pointer("current.json")[0] == b"two"
+
+
+def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
+    proxy: emulator.Proxy, one_night: Path, tmp_path: Path
+) -> None:
+    terms = tmp_path / "list"
+    terms.mkdir()
+
+    def describe_as(text: str) -> None:
+        (terms / "terms.tsv").write_text(f"term\tcategory\tlevel\n{text}\tA.1.a\tcertain\n", "utf-8")
+        describe(
+            terms, kind=Lexicon.name, version=1, names=["terms.tsv"], title="t", licence="CC0-1.0", made_with="a test"
+        )
+        emulator.upload(terms, "gs://in/lists/mine")
+
+    def fetches(start: int) -> int:
+        return sum("terms.tsv" in path and "alt=media" in path for _, path in proxy.seen[start:])
+
+    describe_as("music")
+    run = moved(one_night, tmp_path, taggers={"lexicon": {"lists": ["gs://in/lists/mine"]}})
+    start = len(proxy.seen)
+    finish(run)
+    assert fetches(start) == 1, "by the launcher and two workers together"
+    first = Corpus("gs://out/corpus").manifest()["counts"]["quarantined"]
+    describe_as("river")
+    finish(run)
+    assert fetches(start) == 2
+    assert Corpus("gs://out/corpus").manifest()["counts"]["quarantined"] != first
+    storage.Client().bucket("in").blob("lists/mine/terms.tsv").upload_from_string(
+        "term\tcategory\tlevel\nx\tA.1.a\tcertain\n"
+    )
+    assert "content is not what artefact.json says" in finish(run, code=2)
+    with pytest.raises(FileNotFoundError):
+        fetch_folder("gs://in/lists/other")
+
+
+def test_gc_keeps_what_a_release_names(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    run = moved(one_night, tmp_path)
+    finish(run)
+    nights.write_shards(tmp_path / "in", [0, 1, 2], 50, bad_from=1)
+    moved(one_night, tmp_path)
+    finish(run)
+    corpus = Corpus("gs://out/corpus")
+    assert list(corpus.numbers()) == [1, 2]
+    expected = emulator.contents("gs://out/corpus")
+    with corpus.store.in_use(), pytest.raises(UsageError, match="a run is under way"):
+        collect(corpus, 1, 0, is_trial=False)
+    assert collect(corpus, 1, 30, is_trial=False).objects == 0
+    done = collect(corpus, 1, 0, is_trial=False)
+    assert done.releases == (1,)
+    assert done.objects > 20
+    assert list(corpus.numbers()) == [2]
+    assert list(verify(corpus)) == []
+    assert emulator.contents("gs://out/corpus") == expected
+    assert "nothing to do" in finish(run)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("gs://in/c", ["a.jsonl", "deep/b.jsonl.gz", "deep/er/c.parquet"]),
+        ("gs://in/c/", ["a.jsonl", "deep/b.jsonl.gz", "deep/er/c.parquet"]),
+        ("gs://in/c/*", ["a.jsonl", "notes.txt"]),
+        ("gs://in/c/**/*.parquet", ["deep/er/c.parquet"]),
+        ("gs://in/c/**.gz", ["deep/b.jsonl.gz"]),
+        ("gs://in/c/?.jsonl", ["a.jsonl"]),
+        ("gs://in/c/[b-z].jsonl", []),
+        ("gs://in/c/[!b-z].jsonl", ["a.jsonl"]),
+        ("gs://in/c/notes.txt", ["notes.txt"]),
+        ("gs://in/c/absent", []),
+    ],
+)
+def test_a_pattern_names_objects(pattern: str, found: list[str], proxy: emulator.Proxy) -> None:
+    for name in ("a.jsonl", "deep/b.jsonl.gz", "deep/er/c.parquet", "notes.txt", "_SUCCESS", ".hidden.jsonl"):
+        storage.Client().bucket("in").blob(f"c/{name}").upload_from_string(b"x")
+    storage.Client().bucket("in").blob("cc/d.jsonl").upload_from_string(b"x")
+    assert [each.path for each in list_shards(pattern, "gs://in/c")] == found
+
+
+def test_listing_goes_page_by_page(proxy: emulator.Proxy) -> None:
+    bucket = storage.Client().bucket("in")
+    for number in range(2300):
+        bucket.blob(f"many/{number:05}.jsonl").upload_from_string(b"x")
+    start = len(proxy.seen)
+    found = list_shards("gs://in/many", "gs://in/many")
+    assert [each.path for each in found] == [f"{number:05}.jsonl" for number in range(2300)]
+    assert len(proxy.seen) - start == 3
+
+
+def test_what_is_wrong_is_said_with_the_remedy(proxy: emulator.Proxy, tmp_path: Path, one_night: Path) -> None:
+    shards = str(tmp_path / "in")
+    assert "there is no such bucket" in nights.finish(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
+    assert "only folders and gs:// can be written" in nights.finish(["run", shards, "-o", "s3://b/x", "-q"], code=2)
+    assert "matches nothing" in nights.finish(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
+    said = nights.finish(["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2)
+    assert "is a folder of this machine" in said
+    assert "no corpus here" in nights.finish(["publish", "gs://out/nothing"], code=2)
+
+
+_DATAFLOW = tuple(
+    word
+    for option in ("project=demo-project", "region=us-central1", "temp_location=gs://out/tmp")
+    for word in ("--beam", option)
+)
+
+
+def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    run = moved(one_night, tmp_path)
+    assert "all that can be known before a run is well" in nights.finish(["check", str(run)])
+    finish(run, "--no-publish")
+    assert "release 1 is in gs://out/corpus" in nights.finish(["publish", "gs://out/corpus"])
+    assert "release 1 is as it says" in nights.finish(["verify", "gs://out/corpus"])
+    listed = nights.finish(["files", "gs://out/corpus", "all"]).split()
+    assert all(next(find(address))[0] == address for address in listed)
+    release = Corpus("gs://out/corpus").release()
+    clean = Corpus("gs://out/corpus").releases.read(1, "clean.files.txt").decode().split()
+    assert clean == nights.finish(["files", "gs://out/corpus"]).split()
+    said = nights.finish(["explain", "gs://out/corpus", "s1r5"])
+    assert "shard-001.jsonl.gz" in said
+    page = tmp_path / "report.html"
+    nights.finish(["report", "gs://out/corpus", "--to", str(page)])
+    assert page.read_bytes() == release.read("report.html")
+
+
+def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    run = prepare(read_run_file(moved(one_night, tmp_path)))
+    notes = Notes(run.job, run.name)
+    assert notes.read("started") is None
+    with pytest.raises(UsageError, match="does not see the output"):
+        notes.check_here()
+    notes.begin("2026-01-01T00:00:00+00:00", "local")
+    notes.check_here()
+    with pytest.raises(UsageError, match="mend it"), notes.keeping_errors():
+        raise UsageError("mend it")
+    (kept,) = notes.errors()
+    assert (type(kept), str(kept)) == (UsageError, "mend it")
+
+
+def test_the_example_is_read_by_beams_own_file_system(
+    proxy: emulator.Proxy, courses: dict[str, Course], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a release lists can be read by a Beam pipeline of anybody's."""
+    import apache_beam as beam
+    from apache_beam.testing.util import assert_that, equal_to
+
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # there is no metadata server to wait for
+    emulator.upload(ROOT / "examples" / "corpus", "gs://in/example")
+    nights.finish(["run", "gs://in/example", "-o", "gs://out/example", *nights.AS_OF])
+    release = Corpus("gs://out/example").release()
+    parts = [f for f in release.manifest["files"] if f["path"].startswith("clean/") and f["path"].endswith(".parquet")]
+    runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    with beam.Pipeline(runner=runner) as pipeline:
+        rows = (
+            pipeline
+            | beam.Create([release.where(part["path"]) for part in parts])
+            | beam.io.ReadAllFromParquet()
+            | beam.combiners.Count.Globally()
+        )
+        assert_that(rows, equal_to([sum(part["records"] for part in parts)]))
