@@ -14,7 +14,7 @@ from pyarrow import ipc
 
 How = Literal["sum", "min", "max"]
 
-ROWS = 1 << 21
+ROWS = 1 << 20
 """Rows that wait in memory before they become a run; and about as many are merged at a time."""
 
 GROUP = 1 << 17
