@@ -336,7 +336,11 @@ def measure(splits: int, sources: int, folder: Path, say: Callable[[str], None])
 
     def report(step: Step) -> None:
         said = ", ".join(f"{part} {seconds:.1f}" for part, seconds in step.seconds.items())
-        say(f"{splits:,}: {step.name}: {sum(step.seconds.values()):.1f} s ({said}), {step.peak / 1e9:.2f} GB")
+        say(
+            f"{splits:,}: {step.name}: {sum(step.seconds.values()):.1f} s ({said}), {step.peak / 1e9:.2f} GB, {step.objects:,} objects, "
+            f"{step.bytes / 1e6:,.0f} MB, {step.tagged:,} tagged, {step.released:,} released, {step.rewritten:,} of {step.segments:,} "
+            f"segments, {step.sources:,} sources"
+        )
 
     more = max(1, first // 100)
     report(bench.night("first night", shards(0, first)))

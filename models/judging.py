@@ -20,12 +20,15 @@ from models.digest import digest_of_file
 from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
 from models.shard import Split
-from models.sources import STATES, SourceStates, judge, source_keys
+from models.sources import STATES, SourceStates, StatesByName, judge, source_keys
 from models.standing import Standing, stand, stood
 from models.store import Store, scratch_file
 from models.summing import GroupWriter, Sums
 from models.tag_pass import LayerRef
 from models.tally import COUNTS, SCHEMA, Tally
+
+FEW = 100_000
+"""Up to so many sources that are not clean are looked up by name: a table of them is made anew for every segment."""
 
 JUDGED = SCHEMA.append(pa.field("state", pa.string()))
 """Columns of the table of judged sources."""
@@ -186,7 +189,7 @@ class _AllOf:
                 "or say allow_empty"
             )
 
-    def due(self, portion: Portion, number: int, states: SourceStates) -> list[tuple[int, str]]:
+    def due(self, portion: Portion, number: int, states: SourceStates | StatesByName) -> list[tuple[int, str]]:
         """Return number and digest of each release that is not up to date."""
         standing = self.stand(portion, number, ())
         wanted = standing.release_digests(states, self.job)
@@ -199,16 +202,17 @@ class _AllOf:
 
 def _write_states(
     sums: Sums, job: Job, store: Store, folder: Path
-) -> tuple[SourceStates, tuple[str, str], dict[str, int]]:
+) -> tuple[SourceStates | StatesByName, tuple[str, str], dict[str, int]]:
     """Judge every source, and return the states, the names of state file and table, and how many sources have each state."""
     limit, least = job.policy.sources.limit, job.policy.sources.min_records
-    keys, codes = [], []
+    keys, codes, names = [], [], [pa.array([], pa.string())]
     with scratch_file(folder) as path:
         writer = GroupWriter(path, JUDGED)
         for chunk in sums.chunks():
             judged = judge(Tally(chunk), limit, least)
             keys.append(source_keys(chunk["source"]))
             codes.append(judged)
+            names += chunk["source"].filter(pa.array(judged > 0)).chunks
             said = pa.array(np.array(STATES)[judged], pa.string())
             writer.write(chunk.append_column("state", said))
         writer.close()
@@ -219,7 +223,10 @@ def _write_states(
     counts = {
         STATES[code]: count for code, count in enumerate(np.bincount(every, minlength=len(STATES)).tolist()) if count
     }
-    return states, (keep(store, folder, "states", ".arrow", states.write), table), counts
+    file = keep(store, folder, "states", ".arrow", states.write)
+    if len(states.keys) <= FEW:
+        return StatesByName(pa.concat_arrays(names), every[every > 0]), (file, table), counts
+    return states, (file, table), counts
 
 
 def release_tasks(judged: Judged, agenda: Agenda, job: Job, store: Store) -> Iterator[ReleaseTask]:

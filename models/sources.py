@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import ipc
 
 from models.errors import ToolError
@@ -96,3 +97,22 @@ class SourceStates:
         """Map a state file into memory."""
         table = ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
         return cls(table["key"].to_numpy(), table["code"].to_numpy())
+
+
+@dataclass(frozen=True)
+class StatesByName:
+    """The same states by the names of their sources, for a process that has these: no name needs to be hashed.
+
+    Attributes:
+        names: shape (n,), strings.
+        codes: shape (n,), index in :data:`STATES`.
+    """
+
+    names: pa.Array
+    codes: npt.NDArray[np.uint8]
+
+    def lookup(self, sources: pa.Array) -> npt.NDArray[np.uint8]:
+        """Return the code of each source."""
+        at = pc.fill_null(pc.index_in(sources, value_set=self.names), -1).to_numpy()
+        codes: npt.NDArray[np.uint8] = np.append(self.codes, np.uint8(0))[at]
+        return codes

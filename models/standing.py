@@ -17,7 +17,7 @@ from models.errors import ConservationError
 from models.job import Job
 from models.release_pass import digest_of_release, rechecking_kinds
 from models.shard import Split
-from models.sources import STATES, SourceStates
+from models.sources import STATES, SourceStates, StatesByName
 from models.store import Store
 from models.tag_pass import LayerRef
 from models.tally import COUNTS
@@ -108,7 +108,7 @@ class Standing:
     def name(self, number: int) -> str:
         return _name(self.names[number])
 
-    def release_digests(self, states: SourceStates, job: Job) -> list[str]:
+    def release_digests(self, states: SourceStates | StatesByName, job: Job) -> list[str]:
         """Return the digest that the release of each split must have."""
         source = self.tallies["source"]
         source = source.combine_chunks() if isinstance(source, pa.ChunkedArray) else source

@@ -14,7 +14,7 @@ from pyarrow import ipc
 
 How = Literal["sum", "min", "max"]
 
-ROWS = 1 << 21
+ROWS = 1 << 20
 """Rows that wait in memory before they become a run; and about as many are merged at a time."""
 
 GROUP = 1 << 17
@@ -28,7 +28,7 @@ class Sums:
 
     Args:
         how: each column and how its values come together; all are associative, so the order of what is added does not matter.
-        folder: on this machine, for runs.
+        folder: on this machine; runs lie in its ``tmp``, where gc finds those of a process that was killed.
         rows: see :data:`ROWS`.
     """
 
@@ -39,7 +39,9 @@ class Sums:
         self._count = 0
         self._runs: list[Path] = []
         self._schema = pa.schema([("source", pa.string()), *((name, pa.int64()) for name in self._how)])
-        self._folder = tempfile.TemporaryDirectory(dir=folder, prefix="sums-")
+        place = folder / "tmp"
+        place.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(dir=place, prefix="sums-")
 
     def __enter__(self) -> Self:
         return self

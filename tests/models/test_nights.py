@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import catalogue as catalogue_module
-from models import summing
+from models import judging, summing
 from models.agenda import Agenda, Pack, TagTask, settle, tag_tasks
 from models.bundle import bundle
 from models.catalogue import TOTALS, Catalogue, SegmentRef
@@ -212,6 +212,18 @@ def test_a_recall_rewrites_the_segments_that_hold_the_source(job: Job, tmp_path:
     gone = [ref for name, ref in before.items() if name not in corpus.segments()]
     assert 2 <= len(gone) <= 3  # and the last one, which is open
     assert all(any(ref.first <= path <= ref.last for ref in gone) for path in home.values())
+
+
+def test_states_by_name_and_by_key_give_the_same_releases(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [shard for day in days(job, 4) for shard in day]
+    ends = []
+    for few in (0, 100):
+        monkeypatch.setattr(judging, "FEW", few)
+        corpus = Corpus(job, tmp_path / str(few), {}, {"day01": FRUITFUL, "day03": 2})
+        ends.append(corpus.night(made).index)
+    assert ends[0] == ends[1]
 
 
 def test_an_idle_night_reads_and_rewrites_nothing(corpus: Corpus, job: Job) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models import sources as sources_module
 from models.errors import ToolError
-from models.sources import BLACKLISTED, CLEAN, HOLD, STATES, SourceStates, judge, source_keys
+from models.sources import BLACKLISTED, CLEAN, HOLD, STATES, SourceStates, StatesByName, judge, source_keys
 from models.tally import SCHEMA, Tally
 
 FIVE = Fraction("5/100")
@@ -92,6 +92,9 @@ def test_looking_up_is_as_in_a_dictionary_before_and_after_writing(
     made.write(path)
     asked = [*data.draw(st.lists(st.sampled_from(names) if names else st.text(), max_size=10)), "not judged", ""]
     expected = [codes.get(name, 0) for name in asked]
+    bad = {name: code for name, code in codes.items() if code}
+    by_name = StatesByName(pa.array(list(bad), pa.string()), np.array(list(bad.values()), np.uint8))
+    assert by_name.lookup(pa.array(asked, pa.string())).tolist() == expected
     for states in (made, SourceStates.read(path)):
         assert states.lookup(pa.array(asked, pa.string())).tolist() == expected
         assert states.lookup(pa.array([], pa.string())).tolist() == []
