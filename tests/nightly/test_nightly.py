@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from nightly_site import DAG, NIGHTS, PYTHON, TASKS, Site, release, wait_for
+from nightly_site import DAG, NIGHTS, PYTHON, ROOT, TASKS, Site, release, wait_for
 
 pytestmark = pytest.mark.airflow
 
@@ -191,3 +191,11 @@ def test_what_is_not_of_the_schema_is_noticed(in_order: Site, tmp_path: Path, br
     (tmp_path / "events.jsonl").write_text(json.dumps(in_order.events()[0] | broken), "utf-8")
     checker = [PYTHON, Path(__file__).with_name("lineage.py"), tmp_path / "events.jsonl"]
     assert subprocess.run(checker, capture_output=True, check=False).returncode == 1
+
+
+def test_the_example_of_a_configuration_is_one_and_a_night_has_the_date_of_its_time_zone(site: Site) -> None:
+    site.environment["WINNOW_NIGHTLY"] = str(ROOT / "deploy" / "airflow" / "winnow_nightly.yaml")
+    site.airflow("dags", "reserialize")
+    said = site.airflow("tasks", "render", DAG, "check", "2026-01-02T00:00:00+08:00")
+    wanted = "'check', '/etc/winnow/run.yaml', '/data/shards/2026/01/01', '--input-root', '/data/shards'"
+    assert f"[{wanted}, '--output', '/data/corpus', '--as-of', '2026-01-02']" in said
