@@ -77,12 +77,12 @@ test-engines: flink tools ## one corpus on every engine of this machine: the sam
 	$(BIN)/python -m pytest -m engines
 
 test-cluster: flink tools ## the same on a Flink cluster, and with parts of it killed; half an hour
-	$(BIN)/python -m pytest -m cluster
+	$(BIN)/python -m pytest -m "cluster and not airflow"
 
 test-scale: setup ## peak memory at 200 MB and at 1 GB of text; minutes
 	$(BIN)/python benchmarks/memory.py
 
-test-airflow: setup airflow ## nights by a real Airflow, on loopback only; minutes
+test-airflow: setup airflow flink tools ## nights by a real Airflow, on loopback only, one of them on Flink; 20 minutes
 	$(BIN)/python -m pytest -m airflow tests/nightly
 
 mutants: setup ## break each invariant and see a test fail; minutes

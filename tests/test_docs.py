@@ -77,3 +77,17 @@ def test_the_readme_shows_the_counts_that_the_example_gives() -> None:
         assert (share, state) == (facts["share"], facts["state"])
         assert int(clean) + int(quarantined) == int(read)
         assert (int(clean) > 0) == (state == "clean")
+
+
+def test_the_page_on_airflow_has_the_example_and_every_key() -> None:
+    page = (ROOT / "docs" / "airflow.md").read_text("utf-8")
+    example = (ROOT / "deploy" / "airflow" / "winnow_nightly.yaml").read_text("utf-8")
+    assert example.partition("\n")[2] in page
+    dag = ast.parse((ROOT / "dags" / "winnow_nightly.py").read_text("utf-8"))
+    nightly = next(node for node in dag.body if isinstance(node, ast.ClassDef) and node.name == "Nightly")
+    keys = {
+        node.target.id for node in nightly.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    assert len(keys) > 15
+    told = {key for row in re.findall(r"^\| (`.*?) \|", page, re.M) for key in re.findall(r"`(\w+)`", row)}
+    assert not keys - told

@@ -31,12 +31,13 @@ class Site:
 
     Args:
         nights: dates of shards.
+        within: a command that runs the command, as a shell has it.
         settings: over those of a nightly configuration that suits tests: no retry, no night made up for, no deadline.
     """
 
     airflow_command = PYTHON.with_name("airflow")
 
-    def __init__(self, folder: Path, nights: Sequence[str] = NIGHTS, **settings: Any) -> None:
+    def __init__(self, folder: Path, nights: Sequence[str] = NIGHTS, within: str = "", **settings: Any) -> None:
         self.folder = folder
         self.out, self.shards, self.list = folder / "out", folder / "shards", folder / "list"
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,9 @@ class Site:
         }
         (folder / "run.yaml").write_text(json.dumps(run_file), "utf-8")  # JSON is YAML
         command = folder / "winnow"
-        command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m pipeline.cli "$@"\n', "utf-8")
+        command.write_text(
+            f'#!/bin/sh\nexport PYTHONPATH="{ROOT}"\nexec {within} "{sys.executable}" -m pipeline.cli "$@"\n', "utf-8"
+        )
         command.chmod(0o755)
         (folder / "reports").mkdir(exist_ok=True)
         nightly = {
