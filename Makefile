@@ -94,8 +94,9 @@ bench-scale: setup ## planning, judging and concluding at a million splits and t
 test-huge: setup ## one gzip shard of 5 GB: parts, kill and resume, memory; an hour
 	$(BIN)/python benchmarks/huge.py
 
-bench: setup ## CPU milliseconds per MB by stage, and Beam against a bare loop
+bench: flink tools ## CPU milliseconds per MB by stage, and every engine against a bare loop
 	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/engines.py
 
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py

@@ -338,8 +338,7 @@ def _long_list(place: Path) -> Path:
 
 def measure_jobs(corpora: dict[str, Path], rounds: int) -> list[Figure]:
     """Measure whole jobs, each in a process of its own, by turns."""
-    # Orphans come to this process, so that no worker's time is lost.
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     cores = os.cpu_count() or 1
     kinds = {"bare loop": ("loop", 0), "Beam, in place": ("beam", 0), f"Beam, {cores} workers": ("beam", cores)}
     sizes = {form: json.loads((corpora[form] / "facts.json").read_text())["total"] / 1e6 for form in corpora}
@@ -348,20 +347,26 @@ def measure_jobs(corpora: dict[str, Path], rounds: int) -> list[Figure]:
     imports = Figure("of which imports", [])
     for number in range(rounds):
         any_form = next(iter(corpora))
-        imports.rounds.append(1000 * _spent("imports", corpora[any_form], 0) / sizes[any_form])
+        imports.rounds.append(1000 * spent("imports", corpora[any_form], 0) / sizes[any_form])
         for form in corpora:
-            for kind, (how, workers) in _turned(list(kinds.items()), number):
-                used = _spent(how, corpora[form], workers)
+            for kind, (how, workers) in turned(list(kinds.items()), number):
+                used = spent(how, corpora[form], workers)
                 figures[f"{form}: {kind}"].rounds.append(1000 * used / sizes[form])
     return [*figures.values(), imports]
 
 
-def _turned(items: list[Any], number: int) -> list[Any]:
+def adopt_orphans() -> None:
+    """Let orphans come to this process, so that no worker's time is lost."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def turned(items: list[Any], number: int) -> list[Any]:
     """Let another one begin each round."""
     return items[number % len(items) :] + items[: number % len(items)]
 
 
-def _spent(how: str, corpus: Path, workers: int) -> float:
+def spent(how: str, corpus: Path, workers: int) -> float:
+    """Return CPU-seconds of a whole job in a process of its own; see :func:`run_once`."""
     before = cpu()
     subprocess.run(
         [sys.executable, __file__, str(corpus), "--run", how, "--workers", str(workers)], check=True, cwd=Path.cwd()
