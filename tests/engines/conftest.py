@@ -1,6 +1,7 @@
 """What the tests of engines share: an emulated object store, and a night of made-up shards."""
 
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import emulator
@@ -10,6 +11,7 @@ from google.cloud import storage
 from test_matrix import courses
 
 from transforms import cloud
+from transforms.pool import end_pool
 
 __all__ = ["courses"]
 
@@ -19,7 +21,10 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.
     with emulator.emulated(tmp_path) as made:
         for name, value in emulator.environment(made, tmp_path / "cache").items():
             monkeypatch.setenv(name, value)
-        cloud._client.cache_clear()  # of the emulator of the test before
+        # What knows the emulator of the test before goes: clients, and the process that workers are forked from.
+        cloud._client.cache_clear()
+        end_pool()
+        forkserver._forkserver._stop()
         for bucket in ("in", "out", "private"):
             storage.Client().create_bucket(bucket)
         yield made

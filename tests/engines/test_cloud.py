@@ -58,7 +58,8 @@ def test_an_idle_night_reads_no_shard_and_publishes_nothing(
     ]
     assert read == []
     after = emulator.generations("out", "private")
-    assert {name for name in before.keys() ^ after.keys() if "/runs/" not in name} == set()
+    of_the_run = ("/runs/", "/agendas/")
+    assert not [name for name in before.keys() ^ after.keys() if not any(part in name for part in of_the_run)]
     assert all(after[name] == generation for name, generation in before.items())
 
 
@@ -72,7 +73,10 @@ def test_a_shard_that_was_uploaded_anew_is_read_again(proxy: emulator.Proxy, one
     changed = emulator.contents("gs://out/corpus")
     assert changed != expected
     finish(one_night, "-o", str(tmp_path / "local"))
-    assert changed == nights.contents(tmp_path / "local")
+    del changed["blacklist.json"]  # says since which run
+    assert changed == nights.contents(
+        tmp_path / "local", [place for place in nights.COMPARED if place != "blacklist.json"]
+    )
 
 
 def test_reads_are_pinned_to_a_generation(proxy: emulator.Proxy) -> None:
@@ -159,13 +163,13 @@ def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
     def fetches(start: int) -> int:
         return sum("terms.tsv" in path and "alt=media" in path for _, path in proxy.seen[start:])
 
-    describe_as("music")
+    describe_as("real money baccarat")
     run = emulator.moved(one_night, tmp_path, taggers={"lexicon": {"lists": ["gs://in/lists/mine"]}})
     start = len(proxy.seen)
     finish(run)
     assert fetches(start) == 1, "by the launcher and two workers together"
     first = Corpus("gs://out/corpus").manifest()["counts"]["quarantined"]
-    describe_as("river")
+    describe_as("fake passport for sale")
     finish(run)
     assert fetches(start) == 2
     assert Corpus("gs://out/corpus").manifest()["counts"]["quarantined"] != first
@@ -188,7 +192,7 @@ def test_gc_keeps_what_a_release_names(proxy: emulator.Proxy, one_night: Path, t
     expected = emulator.contents("gs://out/corpus")
     with corpus.store.in_use(), pytest.raises(UsageError, match="a run is under way"):
         collect(corpus, 1, 0, is_trial=False)
-    assert collect(corpus, 1, 30, is_trial=False).objects == 0
+    assert collect(corpus, 2, 30, is_trial=False).objects == 0
     done = collect(corpus, 1, 0, is_trial=False)
     assert done.releases == (1,)
     assert done.objects > 20
@@ -227,14 +231,14 @@ def test_listing_goes_page_by_page(proxy: emulator.Proxy) -> None:
     start = len(proxy.seen)
     found = list_shards("gs://in/many", "gs://in/many")
     assert [each.path for each in found] == [f"{number:05}.jsonl" for number in range(2300)]
-    assert len(proxy.seen) - start == 3
+    assert 3 <= len(proxy.seen) - start <= 4
 
 
 def test_what_is_wrong_is_said_with_the_remedy(proxy: emulator.Proxy, tmp_path: Path, one_night: Path) -> None:
     shards = str(tmp_path / "in")
     assert "there is no such bucket" in nights.finish(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
     assert "only folders and gs:// can be written" in nights.finish(["run", shards, "-o", "s3://b/x", "-q"], code=2)
-    assert "matches nothing" in nights.finish(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
+    assert "nothing matches" in nights.finish(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
     said = nights.finish(["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2)
     assert "is a folder of this machine" in said
     assert "no corpus here" in nights.finish(["publish", "gs://out/nothing"], code=2)
@@ -242,7 +246,7 @@ def test_what_is_wrong_is_said_with_the_remedy(proxy: emulator.Proxy, tmp_path: 
 
 _DATAFLOW = tuple(
     word
-    for option in ("project=demo-project", "region=us-central1", "temp_location=gs://out/tmp")
+    for option in ("project=demo-project", "region=us-central1", "temp_location=gs://out/tmp", "sdk_container_image=x")
     for word in ("--beam", option)
 )
 
