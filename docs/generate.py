@@ -111,7 +111,7 @@ def _kind(annotation: Any) -> str:
 
 def default(field: FieldInfo) -> str:
     """Return a field's default as one would write it."""
-    value = field.default
+    value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "**required**"
     if value is None:

@@ -78,7 +78,7 @@ class RunFile(Strict):
 
     Attributes:
         inputs: globs, folders or files of shards, on any file system that Beam knows.
-        output: folder of the corpus.
+        output: folder of the corpus, or ``gs://bucket/folder``.
         input_root: shards are known by their path below it; default is the folder that all inputs have in common.
         restricted: root of quarantine and dead letters; default is ``output``.
         columns: default is to recognise usual names.

@@ -17,6 +17,8 @@ from pipeline.releases import Releases, Staged, open_releases
 from transforms.base import Base
 from transforms.workspace import open_store
 
+MANIFEST_FORMAT = 2
+
 
 @dataclass(frozen=True)
 class Release:
@@ -125,6 +127,11 @@ class Corpus:
             raise UsageError(
                 f"{self.root}: no release{f' {number}' if number else ''} here; make one with: winnow run … -o {self.root}"
             ) from None
+        if manifest["format"] != MANIFEST_FORMAT:
+            raise UsageError(
+                f"{self.root}: release {number} has manifest format {manifest['format']}, this version reads {MANIFEST_FORMAT}; use the "
+                "version that wrote it, or start a new output"
+            )
         return manifest
 
     def base(self) -> Base:

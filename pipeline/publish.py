@@ -19,7 +19,7 @@ from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
-from pipeline.corpus import Corpus
+from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.releases import Staged
 from pipeline.report import render_report
 from pipeline.waiting import published_as
@@ -97,7 +97,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
     run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
     manifest = {
-        "format": 1,
+        "format": MANIFEST_FORMAT,
         "release": outcome.base + 1,
         "base": outcome.base,
         "run": run,

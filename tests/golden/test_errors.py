@@ -351,3 +351,16 @@ def test_utf16_without_a_mark_tells_its_byte_order(tmp_path: Path, screen: Scree
     shard.parent.mkdir()
     shard.write_bytes("".join(json.dumps(r) + "\n" for r in records("s.example", 5)).encode(codec))
     assert screen(shard, tmp_path / "out", encoding="utf-16").outcome.counts["clean"] == 5
+
+
+def test_a_release_of_another_format_is_refused(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_shard(tmp_path / "in" / "a.jsonl", records("a.example", 3))
+    assert cli("run", tmp_path / "in", "-o", out)[0] == 0
+    path = out / "releases" / "1" / "manifest.json"
+    path.chmod(0o644)
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"format": 1}), "utf-8")
+    for command in (("run", tmp_path / "in", "-o", out), ("verify", out), ("explain", out, "a.example-1")):
+        code, _, said = cli(*command)
+        assert code == 2
+        assert "release 1 has manifest format 1, this version reads 2" in said
