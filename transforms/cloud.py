@@ -117,10 +117,7 @@ class CloudStore:
         try:
             with _in_words(self._root):
                 next(iter(self.list("")), None)
-                # With the time in its name: a bucket with a retention policy lets nothing be replaced.
-                probe = self._blob(f"tmp/probe-{time.time_ns()}")
-                probe.upload_from_string(b"", if_generation_match=0, retry=_RETRY)
-                probe.delete(retry=_RETRY)
+                self._probe()
         except FileNotFoundError:
             raise UsageError(f"{self._root}: there is no such bucket; make it, or name another output") from None
 
@@ -214,11 +211,18 @@ class CloudStore:
 
     def now(self) -> float:
         with _in_words(self._root):
-            probe = self._blob(f"tmp/clock-{time.time_ns()}")
-            probe.upload_from_string(b"", if_generation_match=0, retry=_RETRY)
-            made: float = probe.time_created.timestamp()
-            probe.delete(retry=_RETRY)
-            return made
+            return self._probe()
+
+    def _probe(self) -> float:
+        """Make an object and delete it, and return when it was made."""
+        # A name of its own: a bucket with a retention policy lets nothing be replaced. No precondition: when an answer is lost and
+        # the request sent again, it has to go through.
+        name = f"tmp/probe-{uuid.uuid4().hex}"
+        blob = self._blob(name)
+        blob.upload_from_string(b"", retry=_RETRY)
+        made: float = blob.time_created.timestamp()
+        self.delete(name)
+        return made
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
