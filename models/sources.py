@@ -29,7 +29,8 @@ def judge(tally: Tally, limit: Fraction, min_records: int) -> npt.NDArray[np.uin
     Strictly over the limit: ``blacklisted`` from ``min_records`` distinct records on, ``hold`` below; otherwise ``clean``.
     """
     unlawful, distinct = tally.table["unlawful"].to_numpy(), tally.table["distinct"].to_numpy()
-    most = max(int(unlawful.max(initial=0)) * limit.denominator, int(distinct.max(initial=0)) * limit.numerator)
+    # A count of 0 is compared too, so the limit's own terms have to fit.
+    most = max(int(unlawful.max(initial=1)) * limit.denominator, int(distinct.max(initial=1)) * limit.numerator)
     if most >= 1 << 63:
         # Python's integers: a limit with many decimals times a count passes 64 bits.
         unlawful, distinct = unlawful.astype(object), distinct.astype(object)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models import sources as sources_module
@@ -68,6 +68,7 @@ LIMITS = st.fractions(0, 1) | st.sampled_from(
 
 
 @given(COUNTS, LIMITS, st.integers(1, 1000))
+@example((0, 0), Fraction(5000000000000000000001, 100000000000000000000000), 1)
 @settings(deadline=None)
 def test_the_comparison_is_exact_for_any_counts_and_any_limit(
     counts: tuple[int, int], limit: Fraction, least: int
