@@ -31,6 +31,23 @@ def key_from(name: str | None) -> bytes | None:
     return key
 
 
+def same_key(name: str | None, identity: str) -> bytes | None:
+    """Return the key that an environment variable holds, where work was begun with a key.
+
+    Args:
+        identity: of that key, see :func:`key_id`.
+
+    Raises:
+        UsageError: if it is another: what one key makes must not be named by the other.
+    """
+    key = key_from(name)
+    if key_id(key) != identity:
+        raise UsageError(
+            f"the key in {name} (key_env) is not the one that the run was launched with; set the same one wherever workers run"
+        )
+    return key
+
+
 def key_id(key: bytes | None) -> str:
     """Return what tells keys apart without telling the key; empty for none."""
     return hmac.digest(key, b"winnow key id", "sha256").hex()[:16] if key else ""

@@ -13,7 +13,7 @@ from models.documents import Documents
 from models.errors import ConservationError
 from models.files import changed
 from models.job import Job
-from models.keys import key_from
+from models.keys import same_key
 from models.layer import Known, Merged, known_of
 from models.parts import AUDIT, DEAD, PartFile, Parts
 from models.policy import Decider
@@ -128,7 +128,7 @@ class ReleasePass:
         self.decider = Decider(self.job.policy)
         self._positions = self.known.records["position"].to_numpy()
         self._sources = self.known.records["source"].cast(pa.string()).to_pylist()
-        self._key = key_from(self.job.key_env)
+        self._key = same_key(self.job.key_env, self.job.key_id)
         self._rechecking = rechecking(known_of(self.known), self.job)
         for tagger in self._rechecking:
             ensure_loaded(tagger, self.job.wanted[tagger.name])

@@ -13,7 +13,7 @@ from models.documents import Documents
 from models.files import Opener
 from models.findings import ERROR, Findings
 from models.job import Job
-from models.keys import key_from
+from models.keys import same_key
 from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
 from models.parsing import Parsed, parse_lines, parse_rows
 from models.policy import Decider
@@ -207,7 +207,7 @@ def _mask(documents: Documents, job: Job, masked: dict[str, str]) -> pa.Array:
     All taggers of the job are asked, not only those that run in this pass: every layer of a split names sources alike.
     """
     screening = [tagger for tagger in job.taggers if tagger.identifiers]
-    key = key_from(job.key_env)
+    key = same_key(job.key_env, job.key_id)
     encoded = documents.source.dictionary_encode()
     new = [name for name in encoded.dictionary.to_pylist() if name not in masked]
     bad = set(tag(Documents.of(new), screening).table["row"].to_pylist()) if new and screening else set()

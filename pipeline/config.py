@@ -151,7 +151,7 @@ def from_options(options: dict[str, Any]) -> Settings:
 
 def absolute(path: str, folder: Path) -> str:
     """Return a path or URL that does not depend on the working folder."""
-    return path if "://" in path else os.path.normpath(folder / path)
+    return path.rstrip("/") if "://" in path else os.path.normpath(folder / path)
 
 
 def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) -> Job:
@@ -170,6 +170,12 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
     for name, value in (("output", file.output), ("restricted", file.restricted or "")):
         if "://" in value and not value.startswith(SCHEME):
             raise UsageError(f"{settings.name}: {name}: {value}: only folders and {SCHEME} can be written")
+        if "//" in value.removeprefix(SCHEME):
+            raise UsageError(f"{settings.name}: {name}: {value}: has an empty name between two slashes; leave one out")
+    if file.restricted and file.restricted.startswith(SCHEME) != file.output.startswith(SCHEME):
+        raise UsageError(
+            f"{settings.name}: output and restricted must both be folders or both be on {SCHEME}; a release is shown in one way"
+        )
     root = absolute(file.output, folder)
     policy = load_policy(_policy_path(file.policy, folder))
     _check_key(policy, key)

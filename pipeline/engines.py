@@ -117,6 +117,10 @@ def make_engine(name: str, options: Mapping[str, Any]) -> Engine:
     for key in options:
         if key not in known:
             raise UsageError(f"beam: Beam has no option {key!r}{near_miss(key, sorted(known))}")
+    if "job_endpoint" in options and name not in ("prism", "flink"):
+        raise UsageError(
+            f"runner {name}: job_endpoint is of prism and flink; name the runner that the job server is of"
+        )
     engine = Engine(name, dict(options))  # type: ignore[arg-type]
     for fault in _faults(engine):
         raise UsageError(f"runner {name}: {fault}")
@@ -138,6 +142,8 @@ def _faults(engine: Engine) -> Iterator[str]:
     if engine.name == "flink":
         if "job_endpoint" not in given:
             yield from _faults_of_file(given, "flink_job_server_jar", "Beam's job server; nothing is downloaded")
+        if not {"flink_master", "job_endpoint"} & given.keys():
+            yield "flink_master is missing: name the cluster's HOST:PORT, or [local] for Flink inside this process"
         is_embedded = given.get("flink_master") in ("[local]", "[auto]")
         if "environment_type" not in given and not is_embedded:
             yield (

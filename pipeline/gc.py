@@ -50,6 +50,9 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
         named.add(f"runs/{run}/outcome.json")
         named |= _named(corpus, outcome.catalogue)
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
+    for number in dropped:  # before what they consist of
+        if not is_trial:
+            corpus.releases.remove(number, corpus.restricted(corpus.manifest(number)))
     count = size = 0
     for store in (corpus.store, *(open_store(f"{root}/store") for root in sorted(roots))):
         # What says that a release was made goes before what was made: half done, nothing says so of parts that are gone.
@@ -57,9 +60,6 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
             count, size = count + 1, size + entry.size
             if not is_trial:
                 store.delete(entry.name)
-    for number in dropped:
-        if not is_trial:
-            corpus.releases.remove(number, corpus.restricted(corpus.manifest(number)))
     return Collected(dropped, count, size)
 
 
@@ -79,5 +79,8 @@ def _stale(store: Store, named: set[str], grace_days: float) -> Iterator[Entry]:
     return (
         entry
         for entry in store.list("")
-        if entry.name not in named and entry.modified < before and not Path(entry.name).name.startswith(".")
+        if entry.name not in named
+        and entry.modified < before
+        and not Path(entry.name).name.startswith(".")
+        and not entry.name.startswith("leases/")  # they run out by themselves
     )

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from models.digest import digest_of_file
@@ -87,7 +88,7 @@ def _in_words(url: str) -> Iterator[None]:
         raise UsageError(f"{url}: no right ({error.message}); give the account of this machine that right") from None
     except exceptions.PreconditionFailed:
         raise
-    except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+    except (exceptions.GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse) as error:
         raise OSError(f"{url}: {error}") from error
 
 
@@ -252,7 +253,7 @@ class CloudStore:
 
         def renew() -> None:
             while not ended.wait(_LEASE_SECONDS / 6):
-                with contextlib.suppress(OSError):  # the next one may go through
+                with contextlib.suppress(Exception):  # the next one may go through
                     self._put(name, b"")
 
         self._put(name, b"")
@@ -280,14 +281,17 @@ class CloudStore:
 
     def pointer(self, name: str) -> tuple[bytes, int]:
         """Return a pointer's value and its generation, ``(b"", 0)`` if it was never set."""
-        try:
-            with _in_words(self._url(name)):
-                blob = self._blob(name)
-                blob.reload(retry=_RETRY)
+        while True:
+            blob = self._blob(name)
+            try:
+                with _in_words(self._url(name)):
+                    blob.reload(retry=_RETRY)
+            except FileNotFoundError:
+                return b"", 0
+            # Set anew between the two requests, this generation is gone; that is no pointer that was never set.
+            with contextlib.suppress(FileNotFoundError), _in_words(self._url(name)):
                 data = self._blob(name, blob.generation).download_as_bytes(retry=_RETRY)
                 return data, int(blob.generation)
-        except FileNotFoundError:
-            return b"", 0
 
     def swap(self, name: str, value: bytes, generation: int) -> None:
         """Set a pointer if its generation is still the one given.
@@ -402,7 +406,8 @@ def find(pattern: str) -> Iterator[Object]:
     wanted = re.compile(_regex(name.rstrip("/")))
     with _in_words(pattern):
         for blob in _list(pattern, fixed.rstrip("/") if fixed == name else fixed):
-            if wanted.fullmatch(blob.name):
+            # A name with a slash at its end is a folder as consoles make it.
+            if wanted.fullmatch(blob.name) and not blob.name.endswith("/"):
                 yield Object(f"{SCHEME}{bucket}/{blob.name}", blob.generation, blob.size)
 
 

@@ -69,10 +69,13 @@ def _in_utf8(path: str) -> str:
 def _matches(pattern: str) -> Iterator[Found]:
     """Give each match by its full path."""
     if pattern.startswith(SCHEME):
-        is_folder = not WILDCARD.search(pattern)
+        fixed = WILDCARD.split(pattern, maxsplit=1)[0]
+        is_folder = fixed == pattern
+        top = len(f"{fixed.rstrip('/')}/" if is_folder else fixed[: fixed.rindex("/") + 1])
         for path, generation, size in find(pattern):
-            name = path.rpartition("/")[2]
-            if path == pattern or (_is_shard_name(name) if is_folder else _is_shown(name)):
+            *folders, name = path[top:].split("/")
+            is_hidden = not all(map(_is_shown, folders))
+            if path == pattern or (not is_hidden and (_is_shard_name(name) if is_folder else _is_shown(name))):
                 yield Found(path, str(generation), size)
     elif "://" in pattern:
         for result in FileSystems.match([pattern]):

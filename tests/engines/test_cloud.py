@@ -137,6 +137,22 @@ def test_a_late_writer_changes_nothing(proxy: emulator.Proxy, one_night: Path, t
     assert list(verify(Corpus("gs://out/corpus"))) == []
 
 
+def test_a_pointer_that_is_set_while_it_is_read_is_not_one_that_was_never_set(
+    proxy: emulator.Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CloudStore("gs://out/race")
+    store.swap("current.json", b"one", 0)
+    download, between = storage.Blob.download_as_bytes, iter([True])
+
+    def set_first(blob: storage.Blob, *args: object, **more: object) -> bytes:
+        if next(between, False):
+            storage.Client().bucket("out").blob("race/current.json").upload_from_string(b"two")
+        return download(blob, *args, **more)
+
+    monkeypatch.setattr(storage.Blob, "download_as_bytes", set_first)
+    assert store.pointer("current.json")[0] == b"two"
+
+
 def test_of_two_that_publish_at_once_one_wins(proxy: emulator.Proxy) -> None:
     store = CloudStore("gs://out/race")
     store.swap("current.json", b"one", 0)
@@ -218,7 +234,16 @@ def test_gc_keeps_what_a_release_names(proxy: emulator.Proxy, one_night: Path, t
     ],
 )
 def test_a_pattern_names_objects(pattern: str, found: list[str], proxy: emulator.Proxy) -> None:
-    for name in ("a.jsonl", "deep/b.jsonl.gz", "deep/er/c.parquet", "notes.txt", "_SUCCESS", ".hidden.jsonl"):
+    hidden = (
+        "_SUCCESS",
+        ".hidden.jsonl",
+        "_temporary/0/part.jsonl",
+        "deep/.tmp/x.parquet",
+        "_delta_log/1.parquet",
+        "deep/",
+        "",
+    )
+    for name in ("a.jsonl", "deep/b.jsonl.gz", "deep/er/c.parquet", "notes.txt", *hidden):
         storage.Client().bucket("in").blob(f"c/{name}").upload_from_string(b"x")
     storage.Client().bucket("in").blob("cc/d.jsonl").upload_from_string(b"x")
     assert [each.path for each in list_shards(pattern, "gs://in/c")] == found
@@ -238,6 +263,10 @@ def test_what_is_wrong_is_said_with_the_remedy(proxy: emulator.Proxy, tmp_path: 
     shards = str(tmp_path / "in")
     assert "there is no such bucket" in nights.finish(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
     assert "only folders and gs:// can be written" in nights.finish(["run", shards, "-o", "s3://b/x", "-q"], code=2)
+    assert "both be folders or both be on gs://" in nights.finish(
+        ["run", str(emulator.moved(one_night, tmp_path, restricted=str(tmp_path / "private")))], code=2
+    )
+    assert "between two slashes" in nights.finish(["run", shards, "-o", "gs://out//x", "-q"], code=2)
     assert "nothing matches" in nights.finish(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
     said = nights.finish(["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2)
     assert "is a folder of this machine" in said
@@ -255,7 +284,7 @@ def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp
     run = emulator.moved(one_night, tmp_path)
     assert "all that can be known before a run is well" in nights.finish(["check", str(run)])
     finish(run, "--no-publish")
-    assert "release 1 is in gs://out/corpus" in nights.finish(["publish", "gs://out/corpus"])
+    assert "release 1 is in gs://out/corpus" in nights.finish(["publish", "gs://out/corpus/"])
     assert "release 1 is as it says" in nights.finish(["verify", "gs://out/corpus"])
     listed = nights.finish(["files", "gs://out/corpus", "all"]).split()
     assert all(next(find(address))[0] == address for address in listed)
