@@ -151,15 +151,14 @@ def test_the_template_submits_a_run(proxy: emulator.Proxy, one_night: Path, tmp_
 
 def test_the_templates_metadata_is_what_the_service_takes() -> None:
     text = (DEPLOY / "metadata.json").read_text("utf-8")
-    spec = dataflow_v1beta3.ContainerSpec.from_json(text, ignore_unknown_fields=False)
-    assert spec.sdk_info.language == dataflow_v1beta3.SDKInfo.Language.PYTHON
-    patterns = {each.name: each.regexes for each in spec.metadata.parameters}
+    found = dataflow_v1beta3.TemplateMetadata.from_json(text, ignore_unknown_fields=False)
+    assert (found.name, len(found.parameters)) == ("Winnow", 3)
+    patterns = {each.name: each.regexes for each in found.parameters}
     assert re.match(patterns["run_file"][0], "gs://bucket/runs/nightly.yaml")
     assert not re.match(patterns["run_file"][0], "/runs/nightly.yaml")
     with pytest.raises(Exception, match="no field named"):
-        dataflow_v1beta3.ContainerSpec.from_json(
-            json.dumps(json.loads(text) | {"parameter": []}), ignore_unknown_fields=False
-        )
+        more = json.dumps(json.loads(text) | {"parameter": []})
+        dataflow_v1beta3.TemplateMetadata.from_json(more, ignore_unknown_fields=False)
 
 
 @pytest.mark.parametrize(
