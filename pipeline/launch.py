@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +15,7 @@ from apache_beam.runners.runner import PipelineState
 from models.errors import OutrunError, ToolError, UsageError, WinnowError
 from models.outcome import Outcome
 from pipeline.build import STAGES, Run, build
-from pipeline.config import Settings, input_root, make_job
+from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
 from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
@@ -65,7 +64,7 @@ def prepare(
         )
     check_same(corpus, job)
     folder = settings.folder
-    patterns = tuple(str(path) for path in _absolute(file.inputs, folder))
+    patterns = tuple(absolute(pattern, folder) for pattern in file.inputs)
     root_of_input = input_root(settings)
     for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root_of_input}):
         raise UsageError(f"runner {engine.name}: {fault}")
@@ -81,10 +80,6 @@ def prepare(
         stall_timeout=file.stall_timeout,
         engine=engine,
     )
-
-
-def _absolute(patterns: tuple[str, ...], folder: Path) -> list[str]:
-    return [pattern if "://" in pattern else os.path.normpath(folder / pattern) for pattern in patterns]
 
 
 def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) -> Result:

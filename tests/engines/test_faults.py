@@ -18,7 +18,7 @@ import nights
 import pytest
 from cluster import Cluster, running
 from rows import EXTERNAL, PROCESS
-from watching import Night, Seen, check_done, copy, look, runs, totals, two_nights
+from watching import Night, Seen, check_done, copy, look, printed, runs, totals, two_nights
 
 pytestmark = pytest.mark.cluster
 
@@ -44,15 +44,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Night, Night]:
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Return what prints a row of the table, whatever pytest captures."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def show(row: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{row}", end=" ", flush=True)
-
-    show("| killed | seed | night | tries | when |")
-    return show
+    return printed(request, "| killed | seed | night | tries | when |")
 
 
 def kill(victim: str, dice: random.Random, cluster: Cluster, launcher: "subprocess.Popen[str]") -> None:

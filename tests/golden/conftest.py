@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from nights import descendants
 
 from models.artefact import describe
 from pipeline.build import Run
@@ -254,19 +255,6 @@ class Watched:
     sockets: frozenset[str]
 
 
-def descendants(pid: int) -> set[int]:
-    """Return a process and all below it."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    found = {pid} & parents.keys()
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
 def sockets_of(pids: Iterable[int]) -> set[str]:
     """Return the TCP and UDP sockets, of either IP version and in any state, that processes hold open."""
     inodes = set()
@@ -306,7 +294,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, everyday_corpus: Path) -> 
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen([*WINNOW, "run", run_file], stdout=said, stderr=said, cwd=folder)
         while process.poll() is None:
-            now = descendants(process.pid)
+            now = descendants([process.pid])
             pids |= now
             sockets |= sockets_of(now)
             time.sleep(0.02)

@@ -1,5 +1,6 @@
 """What the tests of kills and races share: made-up shards, the command, and the bytes that must come out."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -103,6 +104,19 @@ def finish(arguments: Iterable[str], mark: str = "", *, code: int = 0, within: I
     said = process.communicate(timeout=300)[0]
     assert process.returncode == code, said
     return said
+
+
+def descendants(pids: Iterable[int]) -> set[int]:
+    """Return processes, those of them that live, and all below them."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = set(pids) & parents.keys()
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 def processes(mark: str) -> list[int]:

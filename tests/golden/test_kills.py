@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nights
 import pytest
-from watching import STAGES, Night, Seen, check_done, copy, count, look, runs, totals, two_nights
+from watching import STAGES, Night, Seen, check_done, copy, count, look, printed, runs, totals, two_nights
 
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
@@ -135,15 +135,7 @@ def all_nights(tmp_path_factory: pytest.TempPathFactory) -> list[Night]:
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Return what prints a row of the table, whatever pytest captures."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def show(row: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{row}", end=" ", flush=True)
-
-    show("stage    seed      night   tries  killed at")
-    return show
+    return printed(request, "stage    seed      night   tries  killed at")
 
 
 def check_resumed(night: Night, output: Path) -> None:

@@ -24,7 +24,6 @@ from conftest import (
     Screen,
     audit,
     contents,
-    descendants,
     files,
     line,
     manifest,
@@ -35,6 +34,7 @@ from conftest import (
     write_list,
     write_shard,
 )
+from nights import descendants
 
 import models.release_split
 import models.tag_pass
@@ -269,7 +269,7 @@ def test_a_pattern_that_backtracks_for_ever_fails_the_run_by_name(tmp_path: Path
     )
     seen: set[int] = set()
     while process.poll() is None:
-        seen |= descendants(process.pid)
+        seen |= descendants([process.pid])
         time.sleep(0.05)
         assert time.monotonic() - began < 120, "the run does not end"
     assert process.stderr is not None

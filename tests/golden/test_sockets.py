@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import WINNOW, Cli, Screen, Watched, descendants, files, manifest, sockets_of, write_run_file
+from conftest import WINNOW, Cli, Screen, Watched, files, manifest, sockets_of, write_run_file
+from nights import descendants
 
 
 def test_the_check_finds_sockets_when_there_are_some() -> None:
@@ -22,7 +23,7 @@ def test_the_check_finds_sockets_when_there_are_some() -> None:
     with subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        family = descendants(process.pid)
+        family = descendants([process.pid])
         found = {each.split()[0] for each in sockets_of(family)}
         for pid in family:
             os.kill(pid, 9)

@@ -3,10 +3,12 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import nights
+import pytest
 
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
@@ -134,3 +136,15 @@ def check_done(night: Night, output: Path, mark: str) -> None:
     assert listed == sorted(str(path.relative_to(beside)) for path in beside.rglob("*")), (
         "something is left in the release"
     )
+
+
+def printed(request: pytest.FixtureRequest, head: str) -> Callable[[str], None]:
+    """Print the head of a table, and return what prints its rows, whatever pytest captures."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def show(row: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{row}", end=" ", flush=True)
+
+    show(head)
+    return show

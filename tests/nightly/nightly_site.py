@@ -207,19 +207,6 @@ def wait_for(condition: Callable[[], Any], seconds: float, pause: float = 0.02) 
     raise AssertionError("waited in vain")
 
 
-def descendants(pids: Iterable[int]) -> set[int]:
-    """Return processes and all below them."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    found = set(pids)
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
 def listening(pids: Iterable[int]) -> set[str]:
     """Return address and port of each TCP socket on which one of the processes listens."""
     inodes = set()

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from nightly_site import DAG, TASKS, Site, descendants, listening, wait_for
+from nightly_site import DAG, TASKS, Site, listening, wait_for
+from nights import descendants
 
 pytestmark = pytest.mark.airflow
 
