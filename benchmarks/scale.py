@@ -418,7 +418,7 @@ def main() -> None:
     if options.output:
         facts = {"tenth": [each._asdict() for each in tenth], "full": [each._asdict() for each in full]}
         options.output.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
-    sys.exit("\n".join(faults(tenth, full)))
+    sys.exit("\n".join(faults(tenth, full)) or None)  # an empty string would be a failure
 
 
 if __name__ == "__main__":
