@@ -44,6 +44,7 @@ setup(
             "import-linter>=2.1,<3",
             "mypy>=1.15,<3",
             "opencc>=1.1.9,<2",
+            "pandas>=2.2,<4",
             "pre-commit>=4,<5",
             "pytest>=8.3,<10",
             "ruff>=0.9,<1",

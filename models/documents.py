@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.columns import flatten
+from models.errors import UsageError
 from models.view import View, safe_view
 
 
@@ -43,6 +45,40 @@ class Documents:
             pa.array(texts, pa.string()),
             pa.array([""] * len(texts), pa.string()),
             pa.nulls(len(texts), pa.string()),
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table: pa.RecordBatch | pa.Table,
+        *,
+        text: str = "text",
+        id: str | None = None,  # noqa: A002 - the column's name, as everywhere
+        source: str | None = None,
+        url: str | None = None,
+    ) -> "Documents":
+        """Return documents from a table or batch of a pipeline or notebook of the reader's own; row numbers are the table's.
+
+        Args:
+            text, id, source, url: columns, or paths such as ``meta.url``.
+
+        Raises:
+            UsageError: if a column is missing, or a text is null: it would pass for one in which nothing was found.
+        """
+        count = len(table)
+        for path in (text, id, source, url):
+            if path is not None and path.split(".")[0].removesuffix("[]") not in table.schema.names:
+                raise UsageError(f"column {path!r} is not there; there are {', '.join(table.schema.names)}")
+        texts = flatten(table, text)
+        if texts.null_count:
+            row = pc.index(pc.is_null(texts), True).as_py()
+            raise UsageError(f"column {text!r}: row {row} has no text; fill it or take the row out before tagging")
+        return cls(
+            np.arange(count, dtype=np.int64),
+            pc.fill_null(flatten(table, id), "") if id else pa.array([str(row) for row in range(count)], pa.string()),
+            texts,
+            pc.fill_null(flatten(table, source), "") if source else pa.array([""] * count, pa.string()),
+            flatten(table, url) if url else pa.nulls(count, pa.string()),
         )
 
     @cached_property

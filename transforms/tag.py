@@ -4,9 +4,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
 
 from models.agenda import Agenda, TagTask, tag_tasks
 from models.bundle import Bundle, bundle
@@ -18,7 +18,7 @@ from models.records import ShardStream, open_stream
 from models.shard import Split
 from models.tag_pass import Tagged, layers_for, tag_split
 from models.taggers import Tagger
-from models.tagging import tag
+from models.tagging import ensure_loaded, tag
 from transforms.metrics import Count, Measured
 from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
@@ -107,18 +107,31 @@ def _name(task: TagTask) -> str:
 
 @dataclass
 class Tag(beam.PTransform):
-    """Tags texts in a pipeline of your own: record batches with a ``text`` column to pairs of batch and findings.
+    """Tags texts in a pipeline of your own: tables or record batches to pairs of each and :class:`models.findings.Findings`.
+
+    ``row`` of a finding is the row of its batch. Artefacts are loaded once a process.
 
     Attributes:
         taggers: any that keep the contract of :mod:`models.taggers`.
-        text: name of the text column.
+        text, id, source, url: columns, or paths such as ``meta.url``; some taggers look at more than the text.
+
+    Raises:
+        UsageError: see :meth:`models.documents.Documents.from_table`.
     """
 
     taggers: tuple[Tagger, ...]
     text: str = "text"
+    id: str | None = None
+    source: str | None = None
+    url: str | None = None
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        return batches | "Tag" >> beam.Map(self._tag)
+        # Found once, where the graph is made: a worker whose list is another must not tag under this one's name.
+        digests = {tagger.name: tagger.digest for tagger in self.taggers}
+        return batches | "Tag" >> beam.Map(self._tag, digests)
 
-    def _tag(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Findings]:
-        return batch, tag(Documents.of(batch[self.text].to_pylist()), self.taggers)
+    def _tag(self, batch: Any, digests: dict[str, str]) -> tuple[Any, Findings]:  # tables and batches, as they come
+        for tagger in self.taggers:
+            ensure_loaded(tagger, digests[tagger.name])
+        documents = Documents.from_table(batch, text=self.text, id=self.id, source=self.source, url=self.url)
+        return batch, tag(documents, self.taggers)
