@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -98,6 +98,13 @@ bench: flink tools ## CPU milliseconds per MB by stage, and every engine against
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/engines.py
 
+peers: setup ## make .peers, an environment with the tools that Winnow is measured against
+	@echo "making .peers; this takes some minutes" && $(BIN)/python -m venv --clear .peers
+	.peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r benchmarks/peers/requirements.lock
+
+bench-peers: peers ## CPU milliseconds per MB beside datatrove, dolma and Presidio on the same text
+	$(BIN)/python benchmarks/peers/run.py .peers/bin/python
+
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py
 
@@ -108,7 +115,10 @@ lock: ## resolve what is needed anew into the lock files, Airflow's too; needs u
 	head -n 2 deploy/airflow/requirements.lock > requirements.lock.new
 	uv pip compile deploy/airflow/requirements.in --python-version 3.11 --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new
 	mv requirements.lock.new deploy/airflow/requirements.lock
+	head -n 1 benchmarks/peers/requirements.lock > requirements.lock.new
+	uv pip compile benchmarks/peers/requirements.in --python-version 3.11 --upgrade --only-binary :all: --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet >> requirements.lock.new
+	mv requirements.lock.new benchmarks/peers/requirements.lock
 
 clean: ## remove what make made, .venv and out/ included
-	rm -rf $(VENV) $(AIRFLOW) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) .peers out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -59,7 +59,7 @@ def main() -> None:
         facts_out = {form: {size: peak._asdict() for size, peak in peaks.items()} for form, peaks in facts.items()}
         options.output.write_text(json.dumps(facts_out, indent=1) + "\n", "utf-8")
     faults = [fault for form, peaks in facts.items() for fault in faults_of(form, peaks)]
-    sys.exit("\n".join(faults))
+    sys.exit("\n".join(faults) or None)  # an empty message would fail
 
 
 def faults_of(form: str, peaks: dict[str, Peak]) -> list[str]:
