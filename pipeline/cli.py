@@ -164,8 +164,9 @@ def _run(
 
 
 def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:
-    from pipeline.dataflow import begin, submit, write_dry_run
+    from pipeline.dataflow import write_dry_run
     from pipeline.launch import prepare
+    from pipeline.submitting import submit
 
     run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, name=name)
     if dry_run is not None:
@@ -176,7 +177,6 @@ def _submit(settings: Settings, sample: str | None, limit: int, name: str | None
         return
     if not run.engine.can_be_left:
         raise UsageError("--detach: this engine ends with its launcher; it is for dataflow, or with job_endpoint")
-    begin(run)
     submit(run)
     out.print(
         f"run {run.name} is submitted; follow it with: winnow status {run.job.root} --run {run.name}", markup=False
@@ -317,23 +317,31 @@ def status(
     watch: Annotated[
         float, typer.Option(help="Say it again every so many seconds until the run has ended.", min=0)
     ] = 0,
+    patience: Annotated[
+        float, typer.Option(help="Stop watching a run that has given no sign of life for so many seconds.", min=1)
+    ] = 3600,
     as_json: JsonOption = False,
 ) -> None:
     """Say where the last run stands, on whatever engine, from any machine that sees the output."""
     from pipeline.corpus import Corpus
-    from pipeline.status import in_words
+    from pipeline.status import ENDED, in_words
     from pipeline.status import status as look
 
     corpus = Corpus(absolute(output, Path.cwd()))
+    seen: dict[str, float] = {}
     while True:
-        found = look(corpus, run)
+        found = look(corpus, run, seen)
         if as_json:
             out.print(json.dumps(asdict(found), ensure_ascii=False, sort_keys=True), markup=False)
         else:
             for line in in_words(found):
                 out.print(line, markup=False)
-        if not watch or found.state in ("failed", "finished", "published"):
+        if not watch or found.state in ENDED:
             break
+        if found.silent > patience:
+            raise WinnowError(
+                f"run {found.run} has given no sign of life for {found.silent:,.0f} s; it is watched no more"
+            )
         time.sleep(watch)
     if found.state == "failed":
         raise typer.Exit(1)
@@ -509,12 +517,16 @@ def gc(
     keep: Annotated[int, typer.Option(help="Releases to keep, the current one among them.", min=1)] = 3,
     grace: Annotated[float, typer.Option(help="Days for which unnamed objects stay.", min=0)] = 7.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    ended: Annotated[
+        list[str] | None, typer.Option("--ended", metavar="RUN", help="This run is dead, do not wait for it.")
+    ] = None,
 ) -> None:
     """Delete old releases and what no kept release names."""
     from pipeline.corpus import Corpus
-    from pipeline.gc import collect
+    from pipeline.gc import collect, give_up
 
     corpus = Corpus(absolute(output, Path.cwd()))
+    give_up(corpus, ended or ())
     done = collect(corpus, keep, grace, is_trial=dry_run)
     said = "would go" if dry_run else "gone"
     names = ", ".join(str(number) for number in done.releases) or "none"

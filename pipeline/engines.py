@@ -28,6 +28,9 @@ _RUNNERS = {
     "dataflow": "DataflowRunner",
 }
 
+_EMBEDDED = ("[local]", "[auto]")
+"""Values of ``flink_master`` for Flink inside the process of its job server."""
+
 # What the Java job server takes besides the options that the Python SDK knows
 # (org.apache.beam.runners.flink.FlinkPipelineOptions).
 _OF_FLINK = (
@@ -70,6 +73,12 @@ class Engine:
     def can_be_left(self) -> bool:
         """Whether a job goes on when its launcher ends."""
         return self.name == "dataflow" or "job_endpoint" in self.options
+
+    @property
+    def outlives(self) -> bool:
+        """Whether a job may go on when its launcher dies."""
+        is_inside = self.options.get("flink_master") in _EMBEDDED
+        return self.can_be_left or (self.name == "flink" and not is_inside)
 
     def with_options(self, more: Mapping[str, Any]) -> "Engine":
         return Engine(self.name, {**self.options, **more})
@@ -144,7 +153,7 @@ def _faults(engine: Engine) -> Iterator[str]:
             yield from _faults_of_file(given, "flink_job_server_jar", "Beam's job server; nothing is downloaded")
         if not {"flink_master", "job_endpoint"} & given.keys():
             yield "flink_master is missing: name the cluster's HOST:PORT, or [local] for Flink inside this process"
-        is_embedded = given.get("flink_master") in ("[local]", "[auto]")
+        is_embedded = given.get("flink_master") in _EMBEDDED
         if "environment_type" not in given and not is_embedded:
             yield (
                 "environment_type is missing: say how task managers reach Python workers, EXTERNAL (a worker pool beside each, "

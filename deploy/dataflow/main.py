@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Settings, from_options, read_run_file
-from pipeline.dataflow import begin, submit
 from pipeline.launch import prepare
+from pipeline.submitting import submit
 from transforms.workspace import open_store
 
 
@@ -33,9 +33,7 @@ def main(arguments: Sequence[str]) -> None:
         changed["as_of"] = given.as_of
     parsed = from_options({"inputs": settings.file.inputs, "output": settings.file.output} | changed).file
     file = settings.file.model_copy(update={name: getattr(parsed, name) for name in changed})
-    run = prepare(Settings(file, settings.folder, settings.name), name=given.name)
-    begin(run)
-    submit(run)
+    submit(prepare(Settings(file, settings.folder, settings.name), name=given.name))
 
 
 def _settings(address: str) -> Settings:

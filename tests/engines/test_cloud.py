@@ -306,7 +306,7 @@ def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tm
         notes.check_here()
     notes.begin("2026-01-01T00:00:00+00:00", "local", "release")
     notes.check_here()
-    with pytest.raises(UsageError, match="mend it"), notes.keeping_errors():
+    with pytest.raises(UsageError, match="mend it"), notes.step():
         raise UsageError("mend it")
     (kept,) = notes.errors()
     assert (type(kept), str(kept)) == (UsageError, "mend it")
