@@ -61,7 +61,7 @@ def _check_unwatched(corpus: Corpus) -> None:
         UsageError: naming one that may.
     """
     for run in begun(corpus):
-        if not Notes(corpus.root, run).read("started")["outlives"]:
+        if not Notes(corpus.root, run).read("started").get("outlives"):
             continue
         found = status(corpus, run)
         if found.state not in (*ENDED, "trial") and found.silent < SILENT:

@@ -93,7 +93,7 @@ def status(corpus: Corpus, run: str | None = None, seen: dict[str, float] | None
     release = published_as(corpus, waiting(corpus, name).outcome) if outcome else 0
     errors = tuple(f"{each.error}: {each.message}" for each in notes.errors()) if not outcome else ()
     state = _stage(begun["until"], plan, judged, stages)
-    if begun["trial"] and list(own) == ["started.json"]:
+    if begun.get("trial") and list(own) == ["started.json"]:
         state = "trial"
     elif release:
         state = "published"
@@ -119,7 +119,7 @@ def _started(corpus: Corpus, run: str | None) -> tuple[Entry, dict[str, Any]]:
     found = [entry for entry in corpus.store.list(below) if entry.name.endswith("/started.json")]
     for entry in sorted(found, key=lambda entry: entry.modified, reverse=True):
         facts = Notes(corpus.root, entry.name.split("/")[1]).read("started")
-        if facts is not None and (run is not None or not facts["trial"]):
+        if facts is not None and (run is not None or not facts.get("trial")):
             return entry, facts
     raise UsageError(f"{corpus.root}: no run{f' {run}' if run else ''} was started here; start one with: winnow run …")
 

@@ -147,7 +147,7 @@ class Notes:
                 f"the worker on {platform.node()} has other code of Winnow than the launcher ({', '.join(PARTS)}, with their data); "
                 "install the same version on both"
             )
-        if found := differences(here["libraries"]):
+        if found := differences(here.get("libraries", {})):
             raise UsageError(
                 f"the worker on {platform.node()} has other libraries than the launcher: {', '.join(found)}; they decide bytes of the output: "
                 "install requirements.lock on both, or use an image made from it"
