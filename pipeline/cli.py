@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
+from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
+from pipeline.engines import check_workers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,7 +87,7 @@ def _settings(
 ) -> Settings:
     given: dict[str, Any] = {
         "runner": runner,
-        "beam": _beam_options(beam) or None,
+        "beam": read_beam_options(beam or ()) or None,
         "output": output,
         "encoding": encoding,
         "policy": policy,
@@ -111,6 +112,7 @@ def _settings(
         if "beam" in changed:  # added to those of the run file
             changed["beam"] = settings.file.beam | changed["beam"]
         merged = settings.file.model_copy(update={name: getattr(file, name) for name in changed})
+        check_workers(merged.runner, workers)
         return Settings(merged, settings.folder, settings.name)
     if output is None:
         raise UsageError("where to? name an output folder: -o OUT")
@@ -118,24 +120,8 @@ def _settings(
         given["columns"] = {"text": tuple(text), "id": record_id, "source": source, "url": url}
     elif record_id or source or url:
         raise UsageError("--id, --source and --url go with --text: name the text column too")
+    check_workers(runner or "local", workers)
     return from_options(given | {"inputs": tuple(shards)})
-
-
-def _beam_options(given: list[str] | None) -> dict[str, Any]:
-    """Read ``NAME=VALUE``; values are as in a run file, and a name that is given twice makes a list."""
-    options: dict[str, Any] = {}
-    for each in given or ():
-        name, mark, text = each.partition("=")
-        if not mark or not name:
-            raise UsageError(f"--beam {each}: say NAME=VALUE, such as --beam parallelism=4")
-        name = name.lstrip("-")
-        value = yaml.safe_load(text) if text in ("true", "false") or text.isdecimal() else text
-        options[name] = [*_listed(options[name]), text] if name in options else value
-    return options
-
-
-def _listed(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [str(value)]
 
 
 def _run(

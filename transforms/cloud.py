@@ -11,6 +11,7 @@ import fnmatch
 import functools
 import hashlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -43,6 +44,7 @@ _RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=60.0, multiplier=2.0).wit
 """Of everything: all requests here are safe to repeat, for each has a precondition or changes nothing. The library waits a random part of
 the delay."""
 
+_UPLOADS = 3
 _UNUSED_DAYS = 7
 _LEASES, _CLEANING = "leases", "gc"
 _LEASE_SECONDS = 600
@@ -167,25 +169,37 @@ class CloudStore:
 
     def create_once(self, name: str, file: Path) -> str:
         digest = digest_of_file(file)
-        blob = self._blob(name)
-        blob.metadata = {_SHA256: digest}
         try:
             with _in_words(self._url(name)):
-                blob.upload_from_filename(str(file), if_generation_match=0, retry=_RETRY)
+                self._upload(name, file, digest)
         except exceptions.PreconditionFailed:
-            if self._digest(name) != digest:
+            if self._held(name) != (digest, file.stat().st_size):
                 raise StoreConflictError(
                     f"{self._url(name)} exists with other content than what was made for it; the same inputs gave different "
                     "results. Move it away to see both, run again, and report it"
                 ) from None
         return digest
 
-    def _digest(self, name: str) -> str:
+    def _upload(self, name: str, file: Path, digest: str) -> None:
+        for tries in itertools.count(1):
+            blob = self._blob(name)
+            blob.metadata = {_SHA256: digest}
+            try:
+                blob.upload_from_filename(str(file), if_generation_match=0, retry=_RETRY)
+            except DataCorruption:
+                # A part that was sent again may have been taken twice; the client has deleted what came of it.
+                if tries == _UPLOADS:
+                    raise
+            else:
+                return
+
+    def _held(self, name: str) -> tuple[str, int]:
+        """Return SHA-256 and size of an object."""
         with _in_words(self._url(name)):
             blob = self._blob(name)
             blob.reload(retry=_RETRY)
             said = (blob.metadata or {}).get(_SHA256)
-            return str(said) if said else hashlib.sha256(self.read(name)).hexdigest()
+            return str(said) if said else hashlib.sha256(self.read(name)).hexdigest(), int(blob.size)
 
     def exists(self, name: str) -> bool:
         with _in_words(self._url(name)):

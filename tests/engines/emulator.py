@@ -107,8 +107,10 @@ class _Passing(BaseHTTPRequestHandler):
             return
         if self.server.policies and self.command == "GET" and re.fullmatch(r"/storage/v1/b/\w+(\?.*)?", self.path):
             data = json.dumps(json.loads(data) | self.server.policies).encode()
+        # Parts of an upload go to the address that the emulator gives, which is its own.
+        own, outer = (f"127.0.0.1:{port}" for port in (self.server.behind, self.server.server_port))
         kept = [
-            (k, v)
+            (k, v.replace(own, outer))
             for k, v in answer.getheaders()
             if k.lower() not in ("content-length", "transfer-encoding", "connection")
         ]

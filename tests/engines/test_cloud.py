@@ -286,7 +286,7 @@ def test_an_upload_in_parts_that_is_interrupted_goes_on(fate: str, proxy: emulat
     big.write_bytes(random.Random(1).randbytes(20_000_000))
     store = CloudStore("gs://out/parts")
     for _ in range(3):
-        proxy.choose("PUT", "upload_id", fate)
+        proxy.choose("PUT", "/upload/", fate)
     digest = store.create_once("big", big)
     assert proxy.failed == 3
     assert store.read("big") == big.read_bytes()
@@ -441,7 +441,7 @@ def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tm
     with pytest.raises(UsageError, match="mend it"), notes.step():
         raise UsageError("mend it")
     (kept,) = notes.errors()
-    assert (type(kept), str(kept)) == (UsageError, "mend it")
+    assert (type(kept.as_ours), str(kept.as_ours)) == (UsageError, "mend it")
 
 
 def test_the_example_is_read_by_beams_own_file_system(
