@@ -64,7 +64,7 @@ def _check_unwatched(corpus: Corpus) -> None:
         if not Notes(corpus.root, run).read("started").get("outlives"):
             continue
         found = status(corpus, run)
-        if found.state not in (*ENDED, "trial") and found.silent < SILENT:
+        if found.state not in ENDED and found.silent < SILENT:
             raise UsageError(
                 f"{corpus.root}: run {run} on {found.engine} has not ended, as far as is known: {found.state}, last sign of it "
                 f"{found.silent:,.0f} s ago; try again when it has. If it is known to be dead: winnow gc {corpus.root} --ended {run}"

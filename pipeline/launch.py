@@ -19,7 +19,7 @@ from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
 from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
-from pipeline.submitting import submit
+from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
 from transforms.notes import Noted, Notes
 from transforms.pool import end_pool
@@ -152,7 +152,7 @@ def _execute(run: Run) -> dict[str, Any]:
             raise known from None
         if engine.is_ours or not isinstance(error, Exception):
             raise
-        raise ToolError(_in_words(engine, error, noted)) from error
+        raise ToolError(_failed(engine, error, noted)) from error
     return {stage: facts for stage in STAGES if (facts := notes.read(stage)) is not None}
 
 
@@ -161,10 +161,8 @@ def _is_over(engine: Engine, error: BaseException) -> bool:
     return not engine.outlives or (isinstance(error, Exception) and not isinstance(error, grpc.RpcError))
 
 
-def _in_words(engine: Engine, error: Exception, noted: list[Noted]) -> str:
-    """Say what an engine said, without the stack that it wraps it in."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    said = " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:1000] or type(error).__name__
+def _failed(engine: Engine, error: Exception, noted: list[Noted]) -> str:
+    said = in_words(error)
     steps = "".join(f"; a step noted {each.error}, {each.message}" for each in noted[:3])
     return (
         f"runner {engine.name}: {said}{steps}; nothing of this run was published, what is done is not done anew. If it says no more, look "

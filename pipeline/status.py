@@ -12,7 +12,7 @@ from pipeline.corpus import Corpus
 from pipeline.waiting import check_name, published_as, waiting
 from transforms.notes import Notes
 
-ENDED = ("failed", "outrun", "finished", "published")
+ENDED = ("failed", "outrun", "finished", "published", "trial")
 """States after which nothing more comes of a run."""
 
 _AFTER = {"tag": "judge.json", "release": "outcome.json"}

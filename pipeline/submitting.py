@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from models.errors import ToolError, WinnowError
 from pipeline.build import Run, build
 from transforms.notes import Notes
 
@@ -19,6 +20,9 @@ def submit(run: Run, more: Mapping[str, Any] | None = None, *, is_trial: bool = 
     Args:
         more: options besides those of the run.
         is_trial: whether nothing is submitted.
+
+    Raises:
+        ToolError: if the engine does not take it.
     """
     engine, notes = run.engine.with_options(more or {}), Notes(run.job.root, run.name)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -28,7 +32,17 @@ def submit(run: Run, more: Mapping[str, Any] | None = None, *, is_trial: bool = 
         build(pipeline, run if engine.is_ours else run.in_place())
         notes.log("started", {"engine": engine.name, "until": run.until})
         return pipeline.run()
-    except BaseException:
-        if engine.name != "local":
-            notes.withdraw()
-        raise
+    except BaseException as error:
+        is_withdrawn = engine.name != "local" and notes.withdraw()
+        if not is_withdrawn or isinstance(error, WinnowError) or not isinstance(error, Exception):
+            raise
+        said = in_words(error)
+        raise ToolError(
+            f"runner {engine.name}: the job was not submitted: {said}; mend it, and use the same name again"
+        ) from error
+
+
+def in_words(error: Exception) -> str:
+    """Say what an engine said, without the stack that it wraps it in."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    return " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:1000] or type(error).__name__

@@ -114,11 +114,13 @@ class Notes:
         how = {"engine": engine, "until": until, "outlives": outlives, "trial": is_trial}
         self.write("started", {"started": started, **how, **same})
 
-    def withdraw(self) -> None:
-        """Take back that the run begins, unless something came of it; its name can be used again."""
+    def withdraw(self) -> bool:
+        """Take back that the run begins, so that its name can be used again, and say whether that was done: not if something came of it."""
         store = self._store
-        if [entry.name for entry in store.list(f"runs/{self.run}")] == [f"runs/{self.run}/started.json"]:
-            store.delete(f"runs/{self.run}/started.json")
+        if [entry.name for entry in store.list(f"runs/{self.run}")] != [f"runs/{self.run}/started.json"]:
+            return False
+        store.delete(f"runs/{self.run}/started.json")
+        return True
 
     def end(self, state: str, error: str = "", again: str = "") -> None:
         """Say how the run ended, as its launcher knows.
@@ -163,12 +165,16 @@ class Notes:
             _check_once(self)
             yield
         except Exception as error:
-            message = str(error) if isinstance(error, WinnowError) else _place(error)
-            facts = {"error": type(error).__name__, "message": message}
             # What keeps the note from being written is likely what the error is about, and that one counts.
             with contextlib.suppress(OSError, WinnowError):
-                self.write(f"errors/{digest_of(facts)[:16]}", facts)
+                self.note(error)
             raise
+
+    def note(self, error: Exception) -> None:
+        """Note an exception, for the launcher and for people."""
+        message = str(error) if isinstance(error, WinnowError) else _place(error)
+        facts = {"error": type(error).__name__, "message": message}
+        self.write(f"errors/{digest_of(facts)[:16]}", facts)
 
     def errors(self) -> Iterator[Noted]:
         """Give what was noted of exceptions."""

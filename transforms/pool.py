@@ -24,6 +24,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from models.errors import ToolError, WinnowError
 from models.taggers import BUILT_IN
+from transforms.guard import guard
 from transforms.notes import Notes
 from transforms.trying import tried, wait_after
 
@@ -184,7 +185,8 @@ class Pooled(beam.DoFn):
     ``stall_timeout`` seconds is killed and fails the run, which names where it stood: a pattern that never ends must not
     hang a night, and time must not decide what is found.
 
-    With no workers the work is done in this process: an engine that has workers of its own watches over them itself.
+    With no workers the work is done in this process, which is an engine's: that tries again what fails, and a guard ends the process if a
+    task stalls; none does if ``stall_timeout`` is 0.
 
     Args:
         notes: where errors of ours are kept for the launcher.
@@ -216,13 +218,27 @@ class Pooled(beam.DoFn):
 
     def _process(self, element: Any) -> Iterator[Any]:
         if not self._workers or self._is_small(element):
-            result = _in_process(self._work, element, self._shared, self._stage, self._name)
+            result = self._here(element)
             WATCH.finish(self._stage)
             yield result
             return
         self._submit(element, 1)
         while self._lost or len(self._running) >= 2 * self._workers:
             yield from self._collect()
+
+    def _here(self, element: Any) -> Any:
+        """Do a task in this process, under the eyes of a guard where this is an engine's."""
+
+        def hear(place: str, count: int) -> None:
+            WATCH.hear(0, 0, self._stage, place, count)
+
+        def work(beat: Beat) -> Any:
+            return tried(self._stage, self._name(element), lambda: self._work(element, self._shared, beat))
+
+        if self._workers or not self._stall:
+            return work(hear)
+        watcher = guard(self._notes.root, self._notes.run, self._stall)
+        return watcher.watched(self._stage, work, hear)
 
     def finish_bundle(self) -> Iterator[Any]:
         with self._notes.step():
@@ -301,10 +317,3 @@ class Pooled(beam.DoFn):
                 WATCH.finish(self._stage)
                 return result
         raise AssertionError("not reached")
-
-
-def _in_process(work: Work, element: Any, shared: Any, stage: str, name: Callable[[Any], str]) -> Any:
-    def beat(place: str, count: int) -> None:
-        WATCH.hear(0, 0, stage, place, count)
-
-    return tried(stage, name(element), lambda: work(element, shared, beat))
