@@ -25,7 +25,7 @@ RECEIPTS = pa.schema(
         *((name, pa.int64()) for name in ("entries", "lost", "characters", "dead", "counted", "fresh")),
     ]
 )
-"""One row a split, by digest. ``counted`` is how many records its tally has, ``fresh`` whether a tagger ran."""
+"""One row a split, by digest. ``counted`` is how many records its tally has, ``fresh`` whether the catalogue lacks findings of it."""
 
 _TALLIES = pa.schema([("row", pa.int64()), ("source", pa.string()), *((name, pa.int64()) for name in COUNTS)])
 

@@ -66,7 +66,8 @@ class Outcome:
         index: of the new catalogue, name in the store.
         sources: table of sources, name in the store.
         counts: of the corpus.
-        work: what this run did: splits tagged and released, records, tagger runs.
+        work: what this run had to do: splits tagged and released, splits of the corpus, new shards. It follows from the agenda, so that a
+            job that an engine starts again says the same.
         twins: shards with the same content as another.
         gone: shards withdrawn.
         job: see :meth:`models.job.Job.described`.
@@ -105,7 +106,7 @@ class Concluded:
 
     Attributes:
         number: of the segment in the agenda.
-        tagged, released: splits of which a tagger ran, and that were released.
+        tagged, released: splits of which the catalogue lacked findings, and that were released.
     """
 
     number: int

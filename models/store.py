@@ -258,7 +258,9 @@ class LocalStore:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UsageError(f"{self._root}: a run is under way; try again when it has ended") from None
+                raise UsageError(
+                    f"{self._root}: a run is under way, or another gc; try again when it has ended"
+                ) from None
             yield
 
 

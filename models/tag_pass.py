@@ -57,7 +57,7 @@ class Tagged:
         lost: records that no entry stands for: those of an unreadable row group, but one.
         characters: of all records.
         findings: how many by tagger.
-        fresh: taggers that ran in this pass.
+        fresh: taggers whose findings the catalogue lacks; an earlier try of the run, or one that was killed, may have made them.
     """
 
     split: str
@@ -98,12 +98,12 @@ def tag_split(
     fresh: tuple[str, ...] = ()
     if ref is not None:
         missing = tuple(tagger for tagger in job.taggers if tagger.name in ref.taggers)
+        fresh = tuple(tagger.name for tagger in missing)
         if not store.exists(ref.name):
             layer = _tag(split, digest, missing, job, opener, beat, stream)
             with scratch_file(folder) as path:
                 layer.write(path)
                 store.create_once(ref.name, path)
-            fresh = tuple(tagger.name for tagger in missing)
         used.append(ref)
     return _receipt(digest, tuple(used), split, job, store, fresh)
 

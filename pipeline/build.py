@@ -54,7 +54,9 @@ class Run:
 def build(pipeline: beam.Pipeline, run: Run) -> dict[str, beam.PCollection]:
     """Put the graph of a run into a pipeline, and return what each stage gives."""
     job, base = run.job, run.base
-    notes, means = Notes(job.root, run.name), (run.workers, run.stall_timeout)
+    # In the launcher's own process there is nobody to try again what a guard ends.
+    stall_timeout = 0.0 if run.engine.is_ours and not run.workers else run.stall_timeout
+    notes, means = Notes(job.root, run.name), (run.workers, stall_timeout)
     inputs = pipeline | "Inputs" >> beam.Create([run.patterns])
     agenda = inputs | "Plan" >> Plan(job, run.input_root, base, run.exact, notes, *means)
     if run.until == "plan":

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
+from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
+from pipeline.engines import check_workers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,7 +87,7 @@ def _settings(
 ) -> Settings:
     given: dict[str, Any] = {
         "runner": runner,
-        "beam": _beam_options(beam) or None,
+        "beam": read_beam_options(beam or ()) or None,
         "output": output,
         "encoding": encoding,
         "policy": policy,
@@ -111,6 +112,7 @@ def _settings(
         if "beam" in changed:  # added to those of the run file
             changed["beam"] = settings.file.beam | changed["beam"]
         merged = settings.file.model_copy(update={name: getattr(file, name) for name in changed})
+        check_workers(merged.runner, workers)
         return Settings(merged, settings.folder, settings.name)
     if output is None:
         raise UsageError("where to? name an output folder: -o OUT")
@@ -118,24 +120,8 @@ def _settings(
         given["columns"] = {"text": tuple(text), "id": record_id, "source": source, "url": url}
     elif record_id or source or url:
         raise UsageError("--id, --source and --url go with --text: name the text column too")
+    check_workers(runner or "local", workers)
     return from_options(given | {"inputs": tuple(shards)})
-
-
-def _beam_options(given: list[str] | None) -> dict[str, Any]:
-    """Read ``NAME=VALUE``; values are as in a run file, and a name that is given twice makes a list."""
-    options: dict[str, Any] = {}
-    for each in given or ():
-        name, mark, text = each.partition("=")
-        if not mark or not name:
-            raise UsageError(f"--beam {each}: say NAME=VALUE, such as --beam parallelism=4")
-        name = name.lstrip("-")
-        value = yaml.safe_load(text) if text in ("true", "false") or text.isdecimal() else text
-        options[name] = [*_listed(options[name]), text] if name in options else value
-    return options
-
-
-def _listed(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [str(value)]
 
 
 def _run(
@@ -164,8 +150,9 @@ def _run(
 
 
 def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:
-    from pipeline.dataflow import begin, submit, write_dry_run
+    from pipeline.dataflow import write_dry_run
     from pipeline.launch import prepare
+    from pipeline.submitting import submit
 
     run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, name=name)
     if dry_run is not None:
@@ -176,7 +163,6 @@ def _submit(settings: Settings, sample: str | None, limit: int, name: str | None
         return
     if not run.engine.can_be_left:
         raise UsageError("--detach: this engine ends with its launcher; it is for dataflow, or with job_endpoint")
-    begin(run)
     submit(run)
     out.print(
         f"run {run.name} is submitted; follow it with: winnow status {run.job.root} --run {run.name}", markup=False
@@ -317,23 +303,31 @@ def status(
     watch: Annotated[
         float, typer.Option(help="Say it again every so many seconds until the run has ended.", min=0)
     ] = 0,
+    patience: Annotated[
+        float, typer.Option(help="Stop watching a run that has given no sign of life for so many seconds.", min=1)
+    ] = 3600,
     as_json: JsonOption = False,
 ) -> None:
     """Say where the last run stands, on whatever engine, from any machine that sees the output."""
     from pipeline.corpus import Corpus
-    from pipeline.status import in_words
+    from pipeline.status import ENDED, in_words
     from pipeline.status import status as look
 
     corpus = Corpus(absolute(output, Path.cwd()))
+    seen: dict[str, float] = {}
     while True:
-        found = look(corpus, run)
+        found = look(corpus, run, seen)
         if as_json:
             out.print(json.dumps(asdict(found), ensure_ascii=False, sort_keys=True), markup=False)
         else:
             for line in in_words(found):
                 out.print(line, markup=False)
-        if not watch or found.state in ("failed", "finished", "published"):
+        if not watch or found.state in ENDED:
             break
+        if found.silent > patience:
+            raise WinnowError(
+                f"run {found.run} has given no sign of life for {found.silent:,.0f} s; it is watched no more"
+            )
         time.sleep(watch)
     if found.state == "failed":
         raise typer.Exit(1)
@@ -509,12 +503,16 @@ def gc(
     keep: Annotated[int, typer.Option(help="Releases to keep, the current one among them.", min=1)] = 3,
     grace: Annotated[float, typer.Option(help="Days for which unnamed objects stay.", min=0)] = 7.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    ended: Annotated[
+        list[str] | None, typer.Option("--ended", metavar="RUN", help="This run is dead, do not wait for it.")
+    ] = None,
 ) -> None:
     """Delete old releases and what no kept release names."""
     from pipeline.corpus import Corpus
-    from pipeline.gc import collect
+    from pipeline.gc import collect, give_up
 
     corpus = Corpus(absolute(output, Path.cwd()))
+    give_up(corpus, ended or ())
     done = collect(corpus, keep, grace, is_trial=dry_run)
     said = "would go" if dry_run else "gone"
     names = ", ".join(str(number) for number in done.releases) or "none"

@@ -88,7 +88,7 @@ class RunFile(Strict):
         taggers: their settings by name; default is ``lexicon`` with the illustrative list, and ``personal``.
         split_size: bytes from which on a shard is cut.
         max_record_bytes: longer records are dead letters.
-        workers: processes, 0 for one a core.
+        workers: processes of the local runner, 0 for one a core; other engines have an option of their own, such as ``parallelism``.
         as_of: the date that comparisons use; default is the run's start in UTC.
         max_dead: more dead letters fail the run.
         gzip_level: of compressed JSONL outputs.
@@ -96,7 +96,8 @@ class RunFile(Strict):
         key_env: environment variable with the key for pseudonyms and value hashes.
         exact: shards that the inputs do not name leave the corpus.
         allow_empty: inputs may match nothing and new shards may hold no record.
-        stall_timeout: seconds without progress after which a run fails.
+        stall_timeout: seconds without progress of a task after which the local runner fails the run; on another engine the worker is
+            ended, and the engine tries the task as often as it does.
         runner: ``local``, ``prism``, ``flink`` or ``dataflow``.
         beam: pipeline options of Beam and its runners, by their own names.
     """

@@ -1,16 +1,13 @@
-"""Dataflow: a dry run that writes what would be submitted, and jobs that are submitted and left alone."""
+"""Dataflow: a dry run that writes what would be submitted."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from models.errors import UsageError
-from pipeline.build import Run, build
-from transforms.notes import Notes
+from pipeline.build import Run
+from pipeline.submitting import submit
 
 NEEDS = "Dataflow needs another package: pip install 'winnow-corpus[dataflow]'"
 
@@ -40,29 +37,10 @@ def write_dry_run(run: Run, folder: Path) -> tuple[Path, Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(stream.read())
 
-    begin(run)
     # Without credentials: nothing is asked of the service.
-    job = submit(run, {"dry_run": "True", "no_auth": True}).job
+    job = submit(run, {"dry_run": "True", "no_auth": True}, is_trial=True).job
     LocalStaging(job.options).create_job_description(job)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "job.json").write_text(job.json() + "\n", "utf-8")
     staged = job.options.view_as(GoogleCloudOptions).staging_location
     return folder / "job.json", folder / "staged" / staged.removeprefix("gs://") / "pipeline.pb"
-
-
-def begin(run: Run) -> None:
-    """Say in the output that the run begins; workers look for it."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    Notes(run.job.root, run.name).begin(now, run.engine.name, run.until)
-
-
-def submit(run: Run, more: Mapping[str, Any] | None = None) -> Any:
-    """Build the graph and hand it to its engine; do not wait.
-
-    Args:
-        more: options besides those of the run.
-    """
-    engine = run.engine.with_options(more or {})
-    pipeline = beam.Pipeline(runner=engine.runner, options=engine.pipeline_options(0))
-    build(pipeline, run.in_place())
-    return pipeline.run()

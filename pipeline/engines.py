@@ -28,6 +28,9 @@ _RUNNERS = {
     "dataflow": "DataflowRunner",
 }
 
+_EMBEDDED = ("[local]", "[auto]")
+"""Values of ``flink_master`` for Flink inside the process of its job server."""
+
 # What the Java job server takes besides the options that the Python SDK knows
 # (org.apache.beam.runners.flink.FlinkPipelineOptions).
 _OF_FLINK = (
@@ -44,6 +47,23 @@ _OF_FLINK = (
     "fail_on_checkpointing_errors",
     "disable_metrics",
 )
+
+_OF = {
+    "local": ("direct_",),
+    "prism": ("prism_",),
+    "flink": ("flink_", *_OF_FLINK),
+    "dataflow": ("dataflow_", "template_location", "max_num_workers", "machine_type", "sdk_container_image"),
+}
+"""How the names of options begin that only one engine knows."""
+
+_OF_PORTABLE = ("environment_", "sdk_worker_parallelism")
+_ENVIRONMENTS = ("DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK")
+
+_WORKERS = {
+    "prism": "Prism has as many as it likes",
+    "flink": "say --beam parallelism=N",
+    "dataflow": "say --beam max_num_workers=N, or num_workers",
+}
 
 LOCAL_MODES = ("in_memory", "multi_processing")
 """Modes of the local runner. Its third, ``multi_threading``, loses records and says that it is done."""
@@ -70,6 +90,12 @@ class Engine:
     def can_be_left(self) -> bool:
         """Whether a job goes on when its launcher ends."""
         return self.name == "dataflow" or "job_endpoint" in self.options
+
+    @property
+    def outlives(self) -> bool:
+        """Whether a job may go on when its launcher dies."""
+        is_inside = self.options.get("flink_master") in _EMBEDDED
+        return self.can_be_left or (self.name == "flink" and not is_inside)
 
     def with_options(self, more: Mapping[str, Any]) -> "Engine":
         return Engine(self.name, {**self.options, **more})
@@ -133,8 +159,32 @@ def make_engine(name: str, options: Mapping[str, Any]) -> Engine:
     return engine
 
 
+def check_workers(runner: str, workers: int | None) -> None:
+    """Refuse a number of processes for an engine that has workers of its own; one in a run file is for the local runner.
+
+    Raises:
+        UsageError: naming the engine's option for it.
+    """
+    if workers is not None and runner in _WORKERS:
+        raise UsageError(
+            f"--workers is of the local runner; runner {runner} has workers of its own: {_WORKERS[runner]}"
+        )
+
+
 def _faults(engine: Engine) -> Iterator[str]:
     given = engine.options
+    for key in given:
+        owners = [name for name, names in _OF.items() if key.startswith(names)]
+        if owners and engine.name not in owners:
+            yield f"{key} is an option of runner {owners[0]} and means nothing here; leave it out, or say runner {owners[0]}"
+        if key.startswith(_OF_PORTABLE) and engine.name not in ("prism", "flink"):
+            yield f"{key} is an option of runners prism and flink and means nothing here; leave it out"
+    kind = given.get("environment_type", "LOOPBACK")
+    if kind not in _ENVIRONMENTS:
+        near = near_miss(str(kind), _ENVIRONMENTS)
+        yield f"environment_type {kind!r}{near}; there are {', '.join(_ENVIRONMENTS)}"
+    if kind in ("PROCESS", "EXTERNAL") and "environment_config" not in given:
+        yield f"environment_type {kind} needs environment_config (docs/flink.md)"
     if engine.name == "local" and (mode := given.get("direct_running_mode", "in_memory")) not in LOCAL_MODES:
         yield f"direct_running_mode {mode!r} loses records or is unknown; use one of {', '.join(LOCAL_MODES)}"
     if engine.name == "prism" and "job_endpoint" not in given:
@@ -144,7 +194,7 @@ def _faults(engine: Engine) -> Iterator[str]:
             yield from _faults_of_file(given, "flink_job_server_jar", "Beam's job server; nothing is downloaded")
         if not {"flink_master", "job_endpoint"} & given.keys():
             yield "flink_master is missing: name the cluster's HOST:PORT, or [local] for Flink inside this process"
-        is_embedded = given.get("flink_master") in ("[local]", "[auto]")
+        is_embedded = given.get("flink_master") in _EMBEDDED
         if "environment_type" not in given and not is_embedded:
             yield (
                 "environment_type is missing: say how task managers reach Python workers, EXTERNAL (a worker pool beside each, "

@@ -1,17 +1,22 @@
 """Garbage collection: the only thing that deletes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.catalogue import Catalogue
+from models.errors import UsageError
 from models.release_split import receipt_name
 from models.store import Entry, Store
 from pipeline.corpus import Corpus
+from pipeline.status import ENDED, begun, status
 from pipeline.waiting import all_waiting
+from transforms.notes import Notes
 from transforms.workspace import open_store
 
 DAY = 86_400.0
+SILENT = DAY
+"""A run that nobody watches counts as under way until it has given no sign of life for so many seconds: a task may take hours."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,36 @@ def collect(corpus: Corpus, keep: int, grace_days: float, *, is_trial: bool) -> 
     """
     corpus.check_exists()
     with corpus.store.not_in_use():
+        _check_unwatched(corpus)
         return _collect(corpus, keep, grace_days, is_trial)
+
+
+def give_up(corpus: Corpus, runs: Iterable[str]) -> None:
+    """Note of runs that they have ended, though nobody saw them end.
+
+    Raises:
+        UsageError: if one was never started.
+    """
+    for run in runs:
+        status(corpus, run)
+        Notes(corpus.root, run).end("failed", "Lost")
+
+
+def _check_unwatched(corpus: Corpus) -> None:
+    """Make sure that no job goes on without its launcher, whose lease would tell: detached, or left behind by a kill.
+
+    Raises:
+        UsageError: naming one that may.
+    """
+    for run in begun(corpus):
+        if not Notes(corpus.root, run).read("started").get("outlives"):
+            continue
+        found = status(corpus, run)
+        if found.state not in ENDED and found.silent < SILENT:
+            raise UsageError(
+                f"{corpus.root}: run {run} on {found.engine} has not ended, as far as is known: {found.state}, last sign of it "
+                f"{found.silent:,.0f} s ago; try again when it has. If it is known to be dead: winnow gc {corpus.root} --ended {run}"
+            )
 
 
 def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Collected:

@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import apache_beam as beam
+import grpc
 from apache_beam.runners.runner import PipelineState
 
 from models.errors import OutrunError, ToolError, UsageError, WinnowError
 from models.outcome import Outcome
-from pipeline.build import STAGES, Run, build
+from pipeline.build import STAGES, Run
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
 from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
+from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
-from transforms.notes import Notes
+from transforms.notes import Noted, Notes
 from transforms.pool import end_pool
 from transforms.workspace import open_store
 
@@ -85,7 +86,7 @@ def prepare(
 def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) -> Result:
     """Run the graph and publish its outcome.
 
-    A run that loses the race for the pointer plans again from the winner's catalogue.
+    A run that loses the race for the pointer plans again from the winner's catalogue, under its name with ``-again`` behind it.
 
     Raises:
         WinnowError: with place and remedy.
@@ -98,23 +99,27 @@ def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     corpus = Corpus(run.job.root)
     for race in range(_RACES):
-        stages = _execute(run)
+        stages, notes = _execute(run), Notes(run.job.root, run.name)
         if run.until != "release":
+            notes.end("done")
             return Result(stages, None, None, time.monotonic() - clock)
         outcome = _outcome(run)
         if not to_publish:
+            notes.end("done")
             return Result(stages, outcome, None, time.monotonic() - clock)
         try:
             published = publish(corpus, outcome, started)
         except OutrunError as error:
             if race == _RACES - 1:
                 raise
-            say(f"{error}; planning again from there")
+            say(f"{error}; planning again from there, as run {run.name}-again")
+            notes.end("outrun", type(error).__name__, f"{run.name}-again")
             check_same(corpus, run.job)
             run = replace(run, base=corpus.base(), name=f"{run.name}-again")
             continue
         facts = {"release": published.number, "new": published.is_new, **outcome.counts}
-        Notes(run.job.root, run.name).log("published", facts)
+        notes.log("published", facts)
+        notes.end("done")
         return Result(stages, outcome, published, time.monotonic() - clock)
     raise AssertionError("not reached")
 
@@ -128,35 +133,39 @@ def _execute(run: Run) -> dict[str, Any]:
     # Beam logs what it raises, with a traceback; it comes back as an exception anyway.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     engine, notes = run.engine, Notes(run.job.root, run.name)
-    notes.begin(datetime.now(UTC).isoformat(timespec="seconds"), engine.name, run.until)
     try:
-        pipeline = beam.Pipeline(runner=engine.runner, options=engine.pipeline_options(run.workers))
-        build(pipeline, run if engine.is_ours else run.in_place())
-        notes.log("started", {"engine": engine.name, "until": run.until})
-        result = pipeline.run()
+        result = submit(run)
         state = result.wait_until_finish() or result.state
         if state != PipelineState.DONE:
             raise ToolError(f"runner {engine.name}: the job ended as {state}; see the log of its job manager")
     except BaseException as error:
         end_pool()
-        known = _known(error) or next(notes.errors(), None)
-        notes.log("failed", {"error": type(known or error).__name__})
+        noted = list(notes.errors())
+        known = _known(error) or next((each.as_ours for each in noted if each.as_ours), None)
+        name = type(known or error).__name__
+        notes.log("failed", {"error": name})
+        if _is_over(engine, error) and notes.read("started") is not None:
+            notes.end("failed", name)
         if known is error:
             raise
         if known is not None:
             raise known from None
         if engine.is_ours or not isinstance(error, Exception):
             raise
-        raise ToolError(_in_words(engine, error)) from error
+        raise ToolError(_failed(engine, error, noted)) from error
     return {stage: facts for stage in STAGES if (facts := notes.read(stage)) is not None}
 
 
-def _in_words(engine: Engine, error: Exception) -> str:
-    """Say what an engine said, without the stack that it wraps it in."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    said = " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:1000] or type(error).__name__
+def _is_over(engine: Engine, error: BaseException) -> bool:
+    """Tell whether a job that the launcher gives up has ended: one on a cluster goes on without it."""
+    return not engine.outlives or (isinstance(error, Exception) and not isinstance(error, grpc.RpcError))
+
+
+def _failed(engine: Engine, error: Exception, noted: list[Noted]) -> str:
+    said = in_words(error)
+    steps = "".join(f"; a step noted {each.error}, {each.message}" for each in noted[:3])
     return (
-        f"runner {engine.name}: {said}; nothing of this run was published, what is done is not done anew. If it says no more, look "
+        f"runner {engine.name}: {said}{steps}; nothing of this run was published, what is done is not done anew. If it says no more, look "
         "at the logs of its workers"
     )
 

@@ -20,7 +20,7 @@ from models.digest import digest_of, digest_of_file
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
 from pipeline.corpus import MANIFEST_FORMAT, Corpus
-from pipeline.releases import Staged
+from pipeline.releases import Staged, gone
 from pipeline.report import render_report
 from pipeline.waiting import published_as
 from transforms.workspace import open_store
@@ -41,11 +41,15 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
 
     Raises:
         OutrunError: if another release was published since the run started.
+        InputOutputError: if something that the release needs is gone.
     """
     if number := published_as(corpus, outcome):
         return Published(number, False)
-    with laid_out(corpus, outcome, started) as laid:
-        number = corpus.publish(laid.staged, outcome.base)
+    try:
+        with laid_out(corpus, outcome, started) as laid:
+            number = corpus.publish(laid.staged, outcome.base)
+    except FileNotFoundError as error:
+        raise gone(str(error.filename or error), "named by the outcome of the run") from None
     return Published(number, True)
 
 

@@ -102,6 +102,13 @@ def _lost(number: int, base: int) -> OutrunError:
     return OutrunError(f"release {number} was published since this run started from {base or 'nothing'}")
 
 
+def gone(place: str, what: str) -> InputOutputError:
+    """Return the error for an object that a release needs and the store has no more."""
+    return InputOutputError(
+        f"{place} is gone, which is {what}; if this run made or reused it, run again, which makes it anew; otherwise restore it"
+    )
+
+
 class LocalReleases:
     """Releases in ``releases/`` of a folder."""
 
@@ -169,10 +176,7 @@ class LocalReleases:
             try:
                 os.link(made, link)
             except FileNotFoundError:
-                raise InputOutputError(
-                    f"{made} is gone, which is {part.place}/{part.name}; if this run made it, run again, which makes it anew; "
-                    "otherwise restore it"
-                ) from None
+                raise gone(str(made), f"{part.place}/{part.name}") from None
 
     def _show(self, folder: Path, private: Path | None, hidden: Path, number: int) -> int:
         """Bring a staged release to its place and turn the pointer; under the lock."""
@@ -268,6 +272,7 @@ class CloudReleases:
         pointer, generation = self._pointer()
         if pointer["release"] != base:
             raise _lost(pointer["release"], base)
+        self._check_parts(staged, base)
         number = base + 1
         # A name that nobody else has: a run that died, or lost, left its folder behind.
         folder = f"releases/{number}-{uuid.uuid4().hex[:12]}"
@@ -282,6 +287,28 @@ class CloudReleases:
         except StoreConflictError:
             raise _lost(self.current, base) from None
         return number
+
+    def _check_parts(self, staged: Staged, base: int) -> None:
+        """Look for the parts that the base does not have; gc keeps those of the current release, but may have met a run that reuses others.
+
+        Raises:
+            InputOutputError: naming one that is gone.
+        """
+        kept = {each.get("object") for each in json.loads(self.read(base, "manifest.json"))["files"]} if base else set()
+        for root in sorted({self._store.root, staged.restricted}):
+            is_apart = staged.restricted != self._store.root
+            new = [
+                part
+                for part in staged.parts
+                if part.object not in kept
+                and (not is_apart or (part.place in RESTRICTED) == (root == staged.restricted))
+            ]
+            store = open_store(f"{root}/store")
+            folders = sorted({"/".join(part.object.split("/")[:2]) for part in new})
+            there = {entry.name for folder in folders for entry in store.list(folder)}
+            for part in new:
+                if part.object not in there:
+                    raise gone(f"{root}/store/{part.object}", f"{part.place}/{part.name}")
 
     def _list(self, staged: Staged, place: str, folder: str) -> None:
         root = staged.restricted if place in RESTRICTED else self._store.root

@@ -11,8 +11,10 @@ import fnmatch
 import functools
 import hashlib
 import io
+import itertools
 import os
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -29,7 +31,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from models.digest import digest_of_file
 from models.errors import ShardChangedError, StoreConflictError, UsageError
-from models.store import Entry, scratch_file, sync_folder
+from models.store import Entry, scratch_file, sync_folder, sync_tree
 
 SCHEME = "gs://"
 WILDCARD = re.compile(r"[*?\[]")
@@ -42,6 +44,7 @@ _RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=60.0, multiplier=2.0).wit
 """Of everything: all requests here are safe to repeat, for each has a precondition or changes nothing. The library waits a random part of
 the delay."""
 
+_UPLOADS = 3
 _UNUSED_DAYS = 7
 _LEASES, _CLEANING = "leases", "gc"
 _LEASE_SECONDS = 600
@@ -85,11 +88,20 @@ def _in_words(url: str) -> Iterator[None]:
     except exceptions.NotFound:
         raise FileNotFoundError(url) from None
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+        if re.search(r"retention|\bhold\b", str(error.message), re.IGNORECASE):
+            raise _kept(url, "a retention policy, or holds") from None
         raise UsageError(f"{url}: no right ({error.message}); give the account of this machine that right") from None
     except exceptions.PreconditionFailed:
         raise
     except (exceptions.GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse) as error:
         raise OSError(f"{url}: {error}") from error
+
+
+def _kept(url: str, what: str) -> UsageError:
+    return UsageError(
+        f"{url}: the bucket has {what}, and an output needs objects that can be replaced and deleted (the pointer, leases, what gc "
+        "collects); take it off, or name another bucket. Object versioning and soft delete do no harm"
+    )
 
 
 class CloudStore:
@@ -118,9 +130,25 @@ class CloudStore:
         try:
             with _in_words(self._root):
                 next(iter(self.list("")), None)
+                self._check_replaceable()
                 self._probe()
         except FileNotFoundError:
             raise UsageError(f"{self._root}: there is no such bucket; make it, or name another output") from None
+
+    def _check_replaceable(self) -> None:
+        """Make sure that objects can be replaced and deleted: the pointer and leases are.
+
+        Raises:
+            UsageError: if a policy of the bucket forbids it. An account without the right to look at the bucket finds out by the probe.
+        """
+        try:
+            bucket = _client(os.getpid()).get_bucket(split_url(self._root)[0], retry=_RETRY)
+        except exceptions.Forbidden:
+            return
+        holds = {"a retention policy": bucket.retention_period, "holds by default": bucket.default_event_based_hold}
+        for name, is_set in holds.items():
+            if is_set:
+                raise _kept(self._root, name)
 
     def claim(self, identity: str) -> str:
         try:
@@ -141,25 +169,37 @@ class CloudStore:
 
     def create_once(self, name: str, file: Path) -> str:
         digest = digest_of_file(file)
-        blob = self._blob(name)
-        blob.metadata = {_SHA256: digest}
         try:
             with _in_words(self._url(name)):
-                blob.upload_from_filename(str(file), if_generation_match=0, retry=_RETRY)
+                self._upload(name, file, digest)
         except exceptions.PreconditionFailed:
-            if self._digest(name) != digest:
+            if self._held(name) != (digest, file.stat().st_size):
                 raise StoreConflictError(
                     f"{self._url(name)} exists with other content than what was made for it; the same inputs gave different "
                     "results. Move it away to see both, run again, and report it"
                 ) from None
         return digest
 
-    def _digest(self, name: str) -> str:
+    def _upload(self, name: str, file: Path, digest: str) -> None:
+        for tries in itertools.count(1):
+            blob = self._blob(name)
+            blob.metadata = {_SHA256: digest}
+            try:
+                blob.upload_from_filename(str(file), if_generation_match=0, retry=_RETRY)
+            except DataCorruption:
+                # A part that was sent again may have been taken twice; the client has deleted what came of it.
+                if tries == _UPLOADS:
+                    raise
+            else:
+                return
+
+    def _held(self, name: str) -> tuple[str, int]:
+        """Return SHA-256 and size of an object."""
         with _in_words(self._url(name)):
             blob = self._blob(name)
             blob.reload(retry=_RETRY)
             said = (blob.metadata or {}).get(_SHA256)
-            return str(said) if said else hashlib.sha256(self.read(name)).hexdigest()
+            return str(said) if said else hashlib.sha256(self.read(name)).hexdigest(), int(blob.size)
 
     def exists(self, name: str) -> bool:
         with _in_words(self._url(name)):
@@ -180,8 +220,7 @@ class CloudStore:
             with scratch_file(machine_folder()) as near:
                 self._fetch(name, near)
                 near.chmod(0o444)
-                near.rename(place)
-        _drop_unused(machine_folder() / "objects")
+                _name(near, place)
         return place
 
     @contextlib.contextmanager
@@ -235,9 +274,9 @@ class CloudStore:
     @contextlib.contextmanager
     def not_in_use(self) -> Iterator[None]:
         name = f"{_LEASES}/{_CLEANING}"
-        if self._is_held(name):
-            raise UsageError(f"{self._root}: another gc is under way; try again when it has ended")
-        with self._lease(name):
+        token = uuid.uuid4().hex.encode()
+        self._take(name, token)
+        with self._lease(name, token):
             # Each says what it is before it looks for the other, so that at least one sees the other.
             if any(self._is_held(entry.name) for entry in self.list(_LEASES) if entry.name != name):
                 raise UsageError(
@@ -247,16 +286,16 @@ class CloudStore:
             yield
 
     @contextlib.contextmanager
-    def _lease(self, name: str) -> Iterator[None]:
+    def _lease(self, name: str, value: bytes = b"") -> Iterator[None]:
         """Hold a lease: an object that is written anew while its holder lives."""
         ended = threading.Event()
 
         def renew() -> None:
             while not ended.wait(_LEASE_SECONDS / 6):
                 with contextlib.suppress(Exception):  # the next one may go through
-                    self._put(name, b"")
+                    self._put(name, value)
 
-        self._put(name, b"")
+        self._put(name, value)
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
         try:
@@ -265,6 +304,20 @@ class CloudStore:
             ended.set()
             thread.join()
             self.delete(name)
+
+    def _take(self, name: str, token: bytes) -> None:
+        """Take the lease that only one may have; one that ran out is taken away from its holder, by one of those who want it.
+
+        Raises:
+            UsageError: if another holds it.
+        """
+        _, generation = self.pointer(name)
+        if generation and self._is_held(name):
+            raise UsageError(f"{self._root}: another gc is under way; try again when it has ended")
+        try:
+            self.swap(name, token, generation)
+        except StoreConflictError:
+            raise UsageError(f"{self._root}: another gc began at the same time; try again when it has ended") from None
 
     def _put(self, name: str, value: bytes) -> None:
         with _in_words(self._url(name)):
@@ -447,7 +500,9 @@ def fetch_folder(url: str) -> Path:
     state = hashlib.sha256(repr((url, sorted(found.items()))).encode()).hexdigest()[:32]
     place = machine_folder() / "artefacts" / state
     with _locked(place):
-        if not place.exists():
+        if place.exists():
+            os.utime(place)
+        else:
             with tempfile.TemporaryDirectory(dir=machine_folder()) as folder:
                 near = Path(folder) / "files"
                 for address, generation in found.items():
@@ -456,9 +511,19 @@ def fetch_folder(url: str) -> Path:
                     with _in_words(address):
                         blob = _bucket(address).blob(split_url(address)[1], generation=generation)
                         blob.download_to_filename(str(target), retry=_RETRY)
-                near.rename(place)
-                sync_folder(place.parent)
+                _name(near, place)
     return place
+
+
+def _name(near: Path, place: Path) -> None:
+    """Give a finished copy, file or folder, the name by which it is believed: first its bytes survive a crash, then its name."""
+    if near.is_dir():
+        sync_tree(near)
+    else:
+        with near.open("rb") as file:
+            os.fsync(file.fileno())
+    near.rename(place)
+    sync_folder(place.parent)
 
 
 def machine_folder() -> Path:
@@ -468,6 +533,7 @@ def machine_folder() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise UsageError(f"{folder} belongs to another user; name a folder of your own in WINNOW_CACHE")
+    _drop_unused(folder, os.getpid())
     return folder
 
 
@@ -480,10 +546,23 @@ def _locked(place: Path) -> Iterator[None]:
         yield
 
 
-def _drop_unused(folder: Path) -> None:
-    """Remove copies that nobody asked for in a week; who has one open keeps it."""
+@functools.lru_cache(maxsize=16)
+def _drop_unused(folder: Path, process: int) -> None:
+    """Remove, once a process, what nobody asked for in a week: copies, and what processes that were killed left on its way.
+
+    Who has a file open keeps it.
+    """
+    del process
     before = time.time() - _UNUSED_DAYS * 86_400
-    for path in folder.rglob("*"):
+    for path in (folder / "objects").rglob("*"):
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and path.stat().st_mtime < before:
+                path.unlink()
+    for path in (*folder.glob("tmp/*"), *folder.glob("artefacts/*"), *folder.glob("release-*"), *folder.glob("tmp*")):
+        with contextlib.suppress(FileNotFoundError):
+            if path == folder / "tmp" or path.stat().st_mtime >= before:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()

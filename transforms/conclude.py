@@ -12,6 +12,7 @@ from models.outcome import Concluded, Outcome, conclude, conclude_segment
 from models.release_pass import Released
 from transforms.base import Base
 from transforms.notes import Notes
+from transforms.trying import tried
 from transforms.workspace import workspace
 
 
@@ -44,13 +45,20 @@ class Conclude(beam.PTransform):
     def _segment(
         self, receipts: tuple[int, Iterable[tuple[str, Released]]], agenda: Agenda, judged: Judged
     ) -> Concluded:
-        with self.notes.keeping_errors():
-            space, (number, released) = workspace(self.job), receipts
-            return conclude_segment(agenda, judged, number, dict(released), self.job, space.store, space.scratch)
+        with self.notes.step():
+            space, number, released = workspace(self.job), receipts[0], dict(receipts[1])
+            return tried(
+                "conclude",
+                f"segment {number}",
+                lambda: conclude_segment(agenda, judged, number, released, self.job, space.store, space.scratch),
+            )
 
     def _conclude(self, concluded: list[Concluded], agenda: Agenda, judged: Judged) -> Outcome:
-        with self.notes.keeping_errors():
-            space = workspace(self.job)
-            outcome = conclude(agenda, judged, concluded, self.base.number, self.job, space.store, space.scratch)
-            self.notes.write("outcome", outcome.to_dict())
-            return outcome
+        with self.notes.step():
+            return tried("conclude", "catalogue", lambda: self._outcome(concluded, agenda, judged))
+
+    def _outcome(self, concluded: list[Concluded], agenda: Agenda, judged: Judged) -> Outcome:
+        space = workspace(self.job)
+        outcome = conclude(agenda, judged, concluded, self.base.number, self.job, space.store, space.scratch)
+        self.notes.write("outcome", outcome.to_dict())
+        return outcome

@@ -9,6 +9,7 @@ from models.bundle import Bundle
 from models.job import Job
 from models.judging import Judged, judge_sources
 from transforms.notes import Notes
+from transforms.trying import tried
 from transforms.workspace import workspace
 
 
@@ -33,8 +34,11 @@ class Judge(beam.PTransform):
         )
 
     def _judge(self, bundles: list[Bundle], agenda: Agenda) -> Judged:
-        with self.notes.keeping_errors():
-            space = workspace(self.job)
-            judged = judge_sources(agenda, bundles, self.job, space.store, space.scratch)
-            self.notes.write("judge", judged.summary())
-            return judged
+        with self.notes.step():
+            return tried("judge", "sources", lambda: self._judged(bundles, agenda))
+
+    def _judged(self, bundles: list[Bundle], agenda: Agenda) -> Judged:
+        space = workspace(self.job)
+        judged = judge_sources(agenda, bundles, self.job, space.store, space.scratch)
+        self.notes.write("judge", judged.summary())
+        return judged

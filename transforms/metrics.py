@@ -43,6 +43,10 @@ class Count(beam.DoFn):
         self._stage, self._notes, self._counts = stage, notes, counts
 
     def process(self, some: list[Measured[Any]]) -> Iterator[Any]:
+        with self._notes.step():
+            yield from self._process(some)
+
+    def _process(self, some: list[Measured[Any]]) -> Iterator[Any]:
         for split, seconds, size, receipt in some:
             counts: Mapping[str, int] = self._counts(receipt)
             for name, count in {"splits": 1, "bytes": size, **counts}.items():

@@ -6,11 +6,11 @@ ends; so both go through the output, which every worker must reach anyway.
 
 import contextlib
 import functools
-import hashlib
 import io
 import json
 import logging
 import platform
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +21,32 @@ import pyarrow.parquet as pq
 
 from models import errors
 from models.digest import digest_of
-from models.errors import UsageError, WinnowError
+from models.errors import StoreConflictError, UsageError, WinnowError
 from models.store import Store, scratch_file
+from transforms.code import PARTS, code_digest, differences, libraries
 from transforms.workspace import open_store
 
 LOGGER = logging.getLogger("winnow")
 """Of the structured logs: each message is a JSON object with the run's name, and never holds text of a record."""
 
 
-@functools.cache
-def code_digest() -> str:
-    """Return a digest of the code that workers run."""
-    digest = hashlib.sha256()
-    top = Path(__file__).resolve().parents[1]
-    for path in sorted([*(top / "models").rglob("*.py"), *(top / "transforms").rglob("*.py")]):
-        digest.update(f"{path.relative_to(top)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Noted:
+    """An exception that a step of a run noted.
+
+    Attributes:
+        error: name of its class.
+        message: its words if it is one of ours, else where it was raised: the words of others may hold text of a record.
+    """
+
+    error: str
+    message: str
+
+    @property
+    def as_ours(self) -> WinnowError | None:
+        """The error, if it is one of ours."""
+        kind = getattr(errors, self.error, None)
+        return kind(self.message) if isinstance(kind, type) and issubclass(kind, WinnowError) else None
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,14 @@ class Notes:
         """Keep JSON as ``<name>.json``."""
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
         self._keep(f"{name}.json", lambda path: path.write_text(text, "utf-8"))
+
+    def first(self, name: str, facts: Any) -> Any:
+        """Keep JSON as ``<name>.json`` unless there is one, and return what is kept: an engine may do a step again."""
+        try:
+            self.write(name, facts)
+        except StoreConflictError:
+            return self.read(name)
+        return facts
 
     def _keep(self, name: str, write: Callable[[Path], Any]) -> None:
         with scratch_file(self._store.scratch) as path:
@@ -85,12 +103,37 @@ class Notes:
             return None
         return dict(zip(table["name"].to_pylist(), table["size"].to_pylist(), strict=True))
 
-    def begin(self, started: str, engine: str, until: str) -> None:
-        """Say that the run begins; workers look for it before they do anything."""
-        self.write("started", {"started": started, "engine": engine, "until": until, "code": code_digest()})
+    def begin(self, started: str, engine: str, until: str, *, outlives: bool = False, is_trial: bool = False) -> None:
+        """Say that the run begins; workers look for it before they do anything.
+
+        Args:
+            outlives: whether the job may go on when its launcher dies.
+            is_trial: whether nothing is submitted.
+        """
+        same = {"code": code_digest(), "libraries": libraries()}
+        how = {"engine": engine, "until": until, "outlives": outlives, "trial": is_trial}
+        self.write("started", {"started": started, **how, **same})
+
+    def withdraw(self) -> bool:
+        """Take back that the run begins, so that its name can be used again, and say whether that was done: not if something came of it."""
+        store = self._store
+        if [entry.name for entry in store.list(f"runs/{self.run}")] != [f"runs/{self.run}/started.json"]:
+            return False
+        store.delete(f"runs/{self.run}/started.json")
+        return True
+
+    def end(self, state: str, error: str = "", again: str = "") -> None:
+        """Say how the run ended, as its launcher knows.
+
+        Args:
+            state: ``done``, ``failed``, or ``outrun`` by another that published first.
+            error: name of the class of what it failed with.
+            again: name of the run that goes on in its place.
+        """
+        self.first("ended", {"state": state, "error": error, "again": again})
 
     def check_here(self) -> None:
-        """Make sure that this process shares the output with the launcher, and its code.
+        """Make sure that this process shares the output with the launcher, its code, and the versions of its libraries.
 
         Raises:
             UsageError: if not. A folder of the same name on another machine would take the output and lose it.
@@ -103,30 +146,58 @@ class Notes:
             )
         if here["code"] != code_digest():
             raise UsageError(
-                f"the worker on {platform.node()} has other code of Winnow than the launcher; install the same version on both"
+                f"the worker on {platform.node()} has other code of Winnow than the launcher ({', '.join(PARTS)}, with their data); "
+                "install the same version on both"
+            )
+        if found := differences(here.get("libraries", {})):
+            raise UsageError(
+                f"the worker on {platform.node()} has other libraries than the launcher: {', '.join(found)}; they decide bytes of the output: "
+                "install requirements.lock on both, or use an image made from it"
             )
 
     @contextlib.contextmanager
-    def keeping_errors(self) -> Iterator[None]:
-        """Note an error of ours before it goes on, for engines lose its class and bury its message."""
+    def step(self) -> Iterator[None]:
+        """Do a step of the run: check this process first, once, and note an exception before it goes on.
+
+        Engines lose the class of an exception and bury its message.
+        """
         try:
+            _check_once(self)
             yield
-        except WinnowError as error:
-            facts = {"error": type(error).__name__, "message": str(error)}
+        except Exception as error:
             # What keeps the note from being written is likely what the error is about, and that one counts.
             with contextlib.suppress(OSError, WinnowError):
-                self.write(f"errors/{digest_of(facts)[:16]}", facts)
+                self.note(error)
             raise
 
-    def errors(self) -> Iterator[WinnowError]:
-        """Give the errors that were noted."""
+    def note(self, error: Exception) -> None:
+        """Note an exception, for the launcher and for people."""
+        message = str(error) if isinstance(error, WinnowError) else _place(error)
+        facts = {"error": type(error).__name__, "message": message}
+        self.write(f"errors/{digest_of(facts)[:16]}", facts)
+
+    def errors(self) -> Iterator[Noted]:
+        """Give what was noted of exceptions."""
         store = self._store
         for entry in store.list(f"runs/{self.run}/errors"):
-            facts = json.loads(store.read(entry.name))
-            yield getattr(errors, facts["error"])(facts["message"])
+            yield Noted(**json.loads(store.read(entry.name)))
 
     def log(self, event: str, facts: Mapping[str, Any]) -> None:
         """Write a structured log line."""
         if LOGGER.isEnabledFor(logging.INFO):
             said = {"event": event, "run": self.run} | dict(facts)
             LOGGER.info("%s", json.dumps(said, ensure_ascii=False))
+
+
+@functools.lru_cache(maxsize=16)
+def _check_once(notes: Notes) -> None:
+    notes.check_here()
+
+
+def _place(error: Exception) -> str:
+    """Say where an exception was raised: the last place in code of ours, and the very last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    top = Path(__file__).resolve().parents[1]
+    ours = [frame for frame in frames if any(Path(frame.filename).is_relative_to(top / part) for part in PARTS)]
+    said = [f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno}" for frame in (*frames[-1:], *ours[-1:])]
+    return "raised at " + ", called from ".join(dict.fromkeys(said))

@@ -1,7 +1,7 @@
 """Plan: input patterns to the run's agenda."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import apache_beam as beam
@@ -15,10 +15,13 @@ from transforms.base import Base, read_base
 from transforms.listing import Found, list_shards
 from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
+from transforms.trying import tried, tried_each
 from transforms.workspace import Heard, workspace
 
 _SHARDS_A_TASK = 64
 _SMALL = 8 << 20
+_STANDS = "agenda"
+"""Note that keeps the address of the run's agenda."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def plan_task(task: PlanTask, shared: tuple[Job, str], beat: Callable[[str, int]
     return Pack.of(shards)
 
 
-def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iterable[PlanTask]:
+def named_shards(patterns: Iterable[str], job: Job, root: str) -> list[Found]:
     """List the shards that the patterns name.
 
     Raises:
@@ -49,12 +52,15 @@ def plan_tasks(patterns: Iterable[str], job: Job, root: str, base: Base) -> Iter
     matched = {pattern: list_shards(pattern, root, (job.root, job.restricted)) for pattern in patterns}
     if (void := [pattern for pattern, found in matched.items() if not found]) and not job.allow_empty:
         raise UsageError(f"nothing matches {', '.join(void)}; check the paths, or say allow_empty")
-    paths = sorted({path for found in matched.values() for path in found})
+    return sorted({path for found in matched.values() for path in found})
+
+
+def plan_tasks(paths: list[Found], job: Job, root: str, base: Base) -> Iterable[PlanTask]:
+    """Give the hashing and cutting of some shards, several a task, each with what the catalogue has of it."""
     catalogue = read_base(job, base)
     # A large corpus goes 64 shards a task; a small one is spread over the workers.
     size = max(1, min(_SHARDS_A_TASK, len(paths) // 16))
     for start in range(0, len(paths), size):
-        WATCH.planned["plan"] += 1
         some = paths[start : start + size]
         known = tuple((found, catalogue.shard(found.path)) for found in some)
         yield PlanTask(known, _are_small(root, known))
@@ -107,16 +113,29 @@ class Plan(beam.PTransform):
         )
 
     def _list(self, patterns: tuple[str, ...]) -> Iterator[PlanTask]:
-        with self.notes.keeping_errors():
-            self.notes.check_here()
-            yield from plan_tasks(patterns, self.job, self.root, self.base)
+        with self.notes.step():
+            if self.notes.read(_STANDS) is not None:
+                return
+            paths = tried("plan", "listing", lambda: named_shards(patterns, self.job, self.root))
+            tasks = tried_each("plan", "catalogue", lambda: plan_tasks(paths, self.job, self.root, self.base))
+            for task in tasks:
+                WATCH.planned["plan"] += 1
+                yield task
 
     def _settle(self, packs: list[Pack]) -> Agenda:
-        with self.notes.keeping_errors():
-            space = workspace(self.job)
-            agenda = settle(packs, read_base(self.job, self.base), self.job, self.exact, space.store, space.scratch)
-            self.notes.write("plan", agenda.facts(space.store))
-            return agenda
+        with self.notes.step():
+            return tried("plan", "agenda", lambda: self._agenda(packs))
+
+    def _agenda(self, packs: list[Pack]) -> Agenda:
+        """Return the run's agenda: the first that was settled stands, whatever arrived before an engine planned again."""
+        space = workspace(self.job)
+        stands = self.notes.read(_STANDS)
+        if stands is None:
+            made = settle(packs, read_base(self.job, self.base), self.job, self.exact, space.store, space.scratch)
+            stands = self.notes.first(_STANDS, asdict(made))
+        agenda = Agenda(**stands)
+        self.notes.write("plan", agenda.facts(space.store))
+        return agenda
 
 
 def _is_small(task: PlanTask) -> bool:

@@ -22,15 +22,16 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
-from models.errors import InputOutputError, ToolError, WinnowError
+from models.errors import ToolError, WinnowError
 from models.taggers import BUILT_IN
+from transforms.guard import guard
 from transforms.notes import Notes
+from transforms.trying import tried, wait_after
 
 Beat = Callable[[str, int], None]
 Work = Callable[[Any, Any, Beat], Any]
 """A function of the element, the shared argument and a place to report to; importable by name."""
 
-_TRIES = 3
 # Imported once, by the process that all workers are forked from.
 _PRELOAD = [
     "transforms.tag",
@@ -184,8 +185,8 @@ class Pooled(beam.DoFn):
     ``stall_timeout`` seconds is killed and fails the run, which names where it stood: a pattern that never ends must not
     hang a night, and time must not decide what is found.
 
-    With no workers the work is done in this process: an engine that has workers of its own watches over them itself. Such a
-    process makes sure first that it shares output and code with the launcher.
+    With no workers the work is done in this process, which is an engine's: that tries again what fails, and a guard ends the process if a
+    task stalls; none does if ``stall_timeout`` is 0.
 
     Args:
         notes: where errors of ours are kept for the launcher.
@@ -207,22 +208,17 @@ class Pooled(beam.DoFn):
         self._stage, self._work, self._shared, self._notes = stage, work, shared, notes
         self._workers, self._stall, self._name, self._is_small = workers, stall_timeout, name, is_small
 
-    def setup(self) -> None:
-        if not self._workers:
-            with self._notes.keeping_errors():
-                self._notes.check_here()
-
     def start_bundle(self) -> None:
         self._running: dict[Future[Any], tuple[int, Any, int]] = {}
         self._lost: list[Any] = []
 
     def process(self, element: Any) -> Iterator[Any]:
-        with self._notes.keeping_errors():
+        with self._notes.step():
             yield from self._process(element)
 
     def _process(self, element: Any) -> Iterator[Any]:
         if not self._workers or self._is_small(element):
-            result = _in_process(self._work, element, self._shared, self._stage, self._name)
+            result = self._here(element)
             WATCH.finish(self._stage)
             yield result
             return
@@ -230,8 +226,22 @@ class Pooled(beam.DoFn):
         while self._lost or len(self._running) >= 2 * self._workers:
             yield from self._collect()
 
+    def _here(self, element: Any) -> Any:
+        """Do a task in this process, under the eyes of a guard where this is an engine's."""
+
+        def hear(place: str, count: int) -> None:
+            WATCH.hear(0, 0, self._stage, place, count)
+
+        def work(beat: Beat) -> Any:
+            return tried(self._stage, self._name(element), lambda: self._work(element, self._shared, beat))
+
+        if self._workers or not self._stall:
+            return work(hear)
+        watcher = guard(self._notes.root, self._notes.run, self._stall)
+        return watcher.watched(self._stage, work, hear)
+
     def finish_bundle(self) -> Iterator[Any]:
-        with self._notes.keeping_errors():
+        with self._notes.step():
             while self._running or self._lost:
                 for result in self._collect():
                     yield GlobalWindows.windowed_value(result)
@@ -262,9 +272,7 @@ class Pooled(beam.DoFn):
             except WinnowError:
                 raise
             except OSError as error:
-                if tries >= _TRIES:
-                    raise _failed(self._stage, self._name(element), error) from error
-                time.sleep(0.2 * tries)
+                wait_after(tries, self._stage, self._name(element), error)
                 self._submit(element, tries + 1)
         return results + (self._alone(lost) if lost else [])
 
@@ -289,7 +297,7 @@ class Pooled(beam.DoFn):
         return [self._one(element, pool) for element in lost]
 
     def _one(self, element: Any, pool: Pool) -> Any:
-        for tries in range(1, _TRIES + 1):
+        for tries in itertools.count(1):
             number = next(_NUMBERS)
             future = pool.submit(self._work, number, self._stage, element, self._shared)
             while not wait([future], timeout=1.0).done:
@@ -304,33 +312,8 @@ class Pooled(beam.DoFn):
             except WinnowError:
                 raise
             except OSError as error:
-                if tries == _TRIES:
-                    raise _failed(self._stage, self._name(element), error) from error
-                time.sleep(0.2 * tries)
+                wait_after(tries, self._stage, self._name(element), error)
             else:
                 WATCH.finish(self._stage)
                 return result
         raise AssertionError("not reached")
-
-
-def _failed(stage: str, name: str, error: OSError) -> InputOutputError:
-    return InputOutputError(
-        f"{stage}: {name}: {error} (tried {_TRIES} times); nothing of this run was published. Mend it and run again: what is "
-        "done is not done anew"
-    )
-
-
-def _in_process(work: Work, element: Any, shared: Any, stage: str, name: Callable[[Any], str]) -> Any:
-    def beat(place: str, count: int) -> None:
-        WATCH.hear(0, 0, stage, place, count)
-
-    for tries in range(1, _TRIES + 1):
-        try:
-            return work(element, shared, beat)
-        except WinnowError:
-            raise
-        except OSError as error:
-            if tries == _TRIES:
-                raise _failed(stage, name(element), error) from error
-            time.sleep(0.2 * tries)
-    raise AssertionError("not reached")

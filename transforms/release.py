@@ -17,6 +17,7 @@ from transforms.metrics import Count, Measured
 from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
 from transforms.tag import shared_stream
+from transforms.trying import tried, tried_each
 from transforms.workspace import Heard, workspace
 
 Receipt = tuple[int, tuple[str, Released]]
@@ -67,12 +68,13 @@ class Release(beam.PTransform):
 
     def _tasks(self, judged: Judged, agenda: Agenda) -> Iterator[ReleaseTask]:
         todo: dict[str, int] = {}
-        with self.notes.keeping_errors():
-            for task in release_tasks(judged, agenda, self.job, workspace(self.job).store):
+        with self.notes.step():
+            store = workspace(self.job).store
+            for task in tried_each("release", "agenda", lambda: release_tasks(judged, agenda, self.job, store)):
                 WATCH.planned["release"] += 1
                 todo |= {receipt_name(digest): split.size for split, _, digest in task.splits}
                 yield task
-            self.notes.write_todo("release", todo)
+            tried("release", "release.todo", lambda: self.notes.write_todo("release", todo))
 
 
 def _counts(receipt: Receipt) -> Mapping[str, int]:

@@ -22,6 +22,7 @@ from models.tagging import ensure_loaded, tag
 from transforms.metrics import Count, Measured
 from transforms.notes import Notes
 from transforms.pool import WATCH, Pooled
+from transforms.trying import tried, tried_each
 from transforms.workspace import Heard, workspace
 
 Receipt = tuple[int, Tagged]
@@ -75,20 +76,22 @@ class TagSplits(beam.PTransform):
 
     def _tasks(self, agenda: Agenda) -> Iterator[TagTask]:
         todo: dict[str, int] = {}
-        with self.notes.keeping_errors():
-            for task in tag_tasks(agenda, self.job, workspace(self.job).store):
+        with self.notes.step():
+            store = workspace(self.job).store
+            for task in tried_each("tag", "agenda", lambda: tag_tasks(agenda, self.job, store)):
                 WATCH.planned["tag"] += 1
                 for split, layers in task.splits:
                     _, layer = layers_for(split.digest(self.job.reading), layers, self.job)
                     if layer is not None:
                         todo[layer.name] = split.size
                 yield task
-            self.notes.write_todo("tag", todo)
+            tried("tag", "tag.todo", lambda: self.notes.write_todo("tag", todo))
 
     def _bundle(self, receipts: tuple[int, Iterable[Tagged]]) -> Bundle:
-        with self.notes.keeping_errors():
-            space = workspace(self.job)
-            return bundle(*receipts, space.store, space.scratch)
+        with self.notes.step():
+            space, (number, some) = workspace(self.job), receipts
+            of_segment = list(some)
+            return tried("tag", "bundle", lambda: bundle(number, of_segment, space.store, space.scratch))
 
 
 def _counts(received: Receipt) -> dict[str, int]:

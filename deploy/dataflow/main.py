@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam_options import read_beam_options
 from pipeline.config import Settings, from_options, read_run_file
-from pipeline.dataflow import begin, submit
 from pipeline.launch import prepare
+from pipeline.submitting import submit
 from transforms.workspace import open_store
 
 
@@ -27,15 +28,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--name")
     given, others = parser.parse_known_args(arguments)
     settings = _settings(given.run_file)
-    beam = settings.file.beam | _options(others)
+    # The runner is known.
+    beam = settings.file.beam | read_beam_options([each for each in others if not each.startswith("--runner")])
     changed: dict[str, Any] = {"runner": "dataflow", "beam": beam}
     if given.as_of:
         changed["as_of"] = given.as_of
     parsed = from_options({"inputs": settings.file.inputs, "output": settings.file.output} | changed).file
     file = settings.file.model_copy(update={name: getattr(parsed, name) for name in changed})
-    run = prepare(Settings(file, settings.folder, settings.name), name=given.name)
-    begin(run)
-    submit(run)
+    submit(prepare(Settings(file, settings.folder, settings.name), name=given.name))
 
 
 def _settings(address: str) -> Settings:
@@ -45,20 +45,6 @@ def _settings(address: str) -> Settings:
     folder, _, name = address.rpartition("/")
     with open_store(folder).fetched(name) as path:
         return read_run_file(path)
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    """Return Beam's options; the runner is known, and a flag has no value."""
-    options: dict[str, Any] = {}
-    for each in given:
-        name, mark, value = each.removeprefix("--").partition("=")
-        if name != "runner":
-            options[name] = [*_several(options[name]), value] if name in options else value if mark else True
-    return options
-
-
-def _several(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 if __name__ == "__main__":

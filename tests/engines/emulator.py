@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import threading
@@ -36,6 +37,7 @@ class Proxy(ThreadingHTTPServer):
     Attributes:
         seen: method and path of every request that was passed on.
         failed: how many were answered 429 or 503, or cut.
+        policies: what buckets say of themselves besides.
         share: of requests that fail: a third of these 429, a third 503, a third of the connections cut, before or after the
             request went through.
     """
@@ -48,6 +50,8 @@ class Proxy(ThreadingHTTPServer):
         self.failed = 0
         self._share = 0.0
         self._dice = random.Random(0)
+        self._chosen: list[tuple[str, str, str]] = []
+        self.policies: dict[str, Any] = {}
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Passing)
 
@@ -55,8 +59,18 @@ class Proxy(ThreadingHTTPServer):
         with self._lock:
             self._share, self._dice, self.failed = share, random.Random(seed), 0
 
-    def fate(self) -> str:
+    def choose(self, method: str, part: str, fate: str) -> None:
+        """Choose the fate of the next request of a method that has some text in its path."""
         with self._lock:
+            self._chosen.append((method, part, fate))
+
+    def fate(self, method: str, path: str) -> str:
+        with self._lock:
+            for each in self._chosen:
+                if method == each[0] and each[1] in path:
+                    self._chosen.remove(each)
+                    self.failed += 1
+                    return each[2]
             if self._dice.random() >= self._share:
                 return ""
             self.failed += 1
@@ -75,7 +89,7 @@ class _Passing(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self._body()
-        fate = self.server.fate()
+        fate = self.server.fate(self.command, unquote(self.path))
         if fate.isdigit():
             self._answer(int(fate), [("Content-Type", "text/plain")], b"not now")
             return
@@ -91,8 +105,12 @@ class _Passing(BaseHTTPRequestHandler):
         if fate == "cut after":
             self._cut()
             return
+        if self.server.policies and self.command == "GET" and re.fullmatch(r"/storage/v1/b/\w+(\?.*)?", self.path):
+            data = json.dumps(json.loads(data) | self.server.policies).encode()
+        # Parts of an upload go to the address that the emulator gives, which is its own.
+        own, outer = (f"127.0.0.1:{port}" for port in (self.server.behind, self.server.server_port))
         kept = [
-            (k, v)
+            (k, v.replace(own, outer))
             for k, v in answer.getheaders()
             if k.lower() not in ("content-length", "transfer-encoding", "connection")
         ]

@@ -1,5 +1,8 @@
 """Everything on an object store: the same bytes, pinned reads, late writers that change nothing, copies once a machine."""
 
+import os
+import random
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.publish import publish
 from pipeline.verify import verify
-from transforms.cloud import CloudOpener, CloudStore, fetch_folder, find
+from transforms.cloud import CloudOpener, CloudStore, fetch_folder, find, machine_folder
 from transforms.listing import list_shards
 from transforms.notes import Notes
 from transforms.tag import tag_task
@@ -218,6 +221,135 @@ def test_gc_keeps_what_a_release_names(proxy: emulator.Proxy, one_night: Path, t
     assert "nothing to do" in finish(run)
 
 
+def test_of_two_gc_at_once_one_begins(proxy: emulator.Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have looked, and seen nobody, before either says that it begins."""
+    one, other = CloudStore("gs://out/corpus/store"), CloudStore("gs://out/corpus/store")
+    swap, began = CloudStore.swap, []
+
+    def begin_first(store: CloudStore, name: str, value: bytes, generation: int) -> None:
+        if store is one:
+            began.append(other.not_in_use())
+            began[0].__enter__()
+        swap(store, name, value, generation)
+
+    monkeypatch.setattr(CloudStore, "swap", begin_first)
+    with pytest.raises(UsageError, match="another gc began at the same time"), one.not_in_use():
+        pass
+    with pytest.raises(UsageError, match="another gc is under way"), CloudStore("gs://out/corpus/store").not_in_use():
+        pass
+    began[0].__exit__(None, None, None)
+    with CloudStore("gs://out/corpus/store").not_in_use():
+        pass
+
+
+def test_a_part_that_went_before_a_run_was_published_is_named(
+    proxy: emulator.Proxy, one_night: Path, tmp_path: Path
+) -> None:
+    run = emulator.moved(one_night, tmp_path)
+    finish(run, "--no-publish", "--name", "waits")
+    (part, *_) = [name for name in emulator.generations("out") if "/parts/" in name and name.endswith("clean.jsonl")]
+    storage.Client().bucket("out").blob(part.removeprefix("gs://out/")).delete()
+    said = nights.finish(["publish", "gs://out/corpus", "--run", "waits"], code=1)
+    assert f"{part} is gone, which is clean/" in said
+    assert "run again, which makes it anew" in said
+    finish(run)
+    assert list(verify(Corpus("gs://out/corpus"))) == []
+
+
+def test_status_writes_nothing(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
+    finish(emulator.moved(one_night, tmp_path), "--no-publish")
+    start = len(proxy.seen)
+    assert "finished" in nights.finish(["status", "gs://out/corpus"])
+    assert {method for method, _ in proxy.seen[start:]} == {"GET"}
+    assert not [path for _, path in proxy.seen[start:] if "store/layers" in path], "what is done is not listed"
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ({"retentionPolicy": {"retentionPeriod": "3600"}}, "the bucket has a retention policy"),
+        ({"defaultEventBasedHold": True}, "the bucket has holds by default"),
+    ],
+)
+def test_a_bucket_whose_objects_cannot_be_replaced_is_refused(
+    policies: dict[str, object], said: str, proxy: emulator.Proxy
+) -> None:
+    proxy.policies = policies
+    with pytest.raises(UsageError, match=said):
+        CloudStore("gs://out/corpus").check()
+
+
+@pytest.mark.parametrize("fate", ["cut before", "cut after", "503"])
+def test_an_upload_in_parts_that_is_interrupted_goes_on(fate: str, proxy: emulator.Proxy, tmp_path: Path) -> None:
+    """Over 8 MB an object goes in parts, each in a request of its own."""
+    big = tmp_path / "big"
+    big.write_bytes(random.Random(1).randbytes(20_000_000))
+    store = CloudStore("gs://out/parts")
+    for _ in range(3):
+        proxy.choose("PUT", "/upload/", fate)
+    digest = store.create_once("big", big)
+    assert proxy.failed == 3
+    assert store.read("big") == big.read_bytes()
+    assert store.create_once("big", big) == digest
+
+
+def test_a_pointer_whose_answer_was_lost_is_set(proxy: emulator.Proxy) -> None:
+    store = CloudStore("gs://out/race")
+    store.swap("current.json", b"one", 0)
+    generation = store.pointer("current.json")[1]
+    proxy.choose("POST", "/upload/storage/v1/b/out/o", "cut after")
+    store.swap("current.json", b"two", generation)
+    assert proxy.failed == 1
+    value, now = store.pointer("current.json")
+    assert (value, now != generation) == (b"two", True)
+    with pytest.raises(StoreConflictError, match="set by another process"):
+        store.swap("current.json", b"three", generation)
+
+
+def test_what_killed_processes_left_in_the_cache_goes_after_a_week(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_CACHE", str(tmp_path))
+    old, young = time.time() - 8 * 86_400, time.time() - 6 * 86_400
+    for name, when in (("old", old), ("young", young)):
+        for place in ("objects/root/layers", "tmp", f"artefacts/{name}-list", f"release-{name}/staged"):
+            (tmp_path / place).mkdir(parents=True, exist_ok=True)
+            (tmp_path / place / name).write_bytes(b"x")
+            os.utime(tmp_path / place / name, (when, when))
+        for folder in (f"artefacts/{name}-list", f"release-{name}"):
+            os.utime(tmp_path / folder, (when, when))
+    machine_folder()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        *("artefacts/young-list/young", "objects/root/layers/young", "release-young/staged/young", "tmp/young"),
+    ]
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_copy_is_on_the_disk_before_it_has_its_name(
+    is_folder: bool, proxy: emulator.Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.Client().bucket("out").blob("c/store/one/two").upload_from_string(b"x")
+    synced: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def note(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))  # noqa: PTH115
+        fsync(handle)
+
+    def check(path: Path, target: Path) -> Path:
+        assert str(path / "two" if is_folder else path) in synced
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Path, "rename", check)
+    place = (
+        fetch_folder("gs://out/c/store/one") / "two" if is_folder else CloudStore("gs://out/c/store").local("one/two")
+    )
+    assert place.read_bytes() == b"x"
+    assert str(place.parent.parent if is_folder else place.parent) in synced
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -306,10 +438,10 @@ def test_notes_of_a_run_are_read_back(proxy: emulator.Proxy, one_night: Path, tm
         notes.check_here()
     notes.begin("2026-01-01T00:00:00+00:00", "local", "release")
     notes.check_here()
-    with pytest.raises(UsageError, match="mend it"), notes.keeping_errors():
+    with pytest.raises(UsageError, match="mend it"), notes.step():
         raise UsageError("mend it")
     (kept,) = notes.errors()
-    assert (type(kept), str(kept)) == (UsageError, "mend it")
+    assert (type(kept.as_ours), str(kept.as_ours)) == (UsageError, "mend it")
 
 
 def test_the_example_is_read_by_beams_own_file_system(

@@ -108,6 +108,8 @@ def test_the_job_has_hints_labels_and_an_image(proxy: emulator.Proxy, one_night:
     names = {each.unique_name for each in pipeline.components.transforms.values()}
     assert names >= {"Plan/HashAndCut", "Tag/ReadAndTag", "Release/ReadAndWrite"}
     assert not list(storage.Client().list_blobs("out", prefix="staging")), "a dry run uploads nothing"
+    assert "no run was started here" in nights.finish(["status", "gs://out/corpus"], code=2)
+    assert "run dry on dataflow" in nights.finish(["status", "gs://out/corpus", "--run", "dry"])
 
 
 def test_setup_py_brings_all_that_workers_need(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:

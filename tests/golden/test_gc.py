@@ -1,18 +1,21 @@
 """Garbage collection: what a kept release or a finished run names stays, everything else goes, and never beside a run."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from conftest import Cli, Screen, objects, records, write_shard
 
-from models.errors import UsageError
+from models.errors import InputOutputError, UsageError
 from models.store import LocalStore
 from pipeline.corpus import Corpus
-from pipeline.gc import collect
+from pipeline.gc import DAY, collect
 from pipeline.publish import publish
 from pipeline.verify import verify
 from pipeline.waiting import waiting
+from transforms.notes import Notes
 
 
 def three_releases(screen: Screen, tmp_path: Path, **options: object) -> Path:
@@ -66,6 +69,60 @@ def test_nothing_is_deleted_beside_a_run(screen: Screen, tmp_path: Path, cli: Cl
     assert code == 2
     assert "a run is under way" in said
     assert objects(out) == before
+
+
+@pytest.mark.parametrize("way", ["ended by hand", "silent for two days", "finished"])
+def test_nothing_is_deleted_beside_a_run_that_nobody_watches(
+    way: str, screen: Screen, tmp_path: Path, cli: Cli
+) -> None:
+    """A detached job, or one whose launcher was killed: it holds no lease."""
+    out = three_releases(screen, tmp_path)
+    notes = Notes(str(out), "left-alone")
+    notes.begin("2026-01-01T00:00:00+00:00", "dataflow", "release", outlives=True)
+    before = objects(out)
+    code, _, said = cli("gc", out, "--grace", "0", "--keep", "1")
+    assert code == 2
+    assert "run left-alone on dataflow has not ended, as far as is known: planning" in said
+    assert f"winnow gc {out} --ended left-alone" in said
+    assert objects(out) == before
+    more = []
+    if way == "ended by hand":
+        more = ["--ended", "left-alone"]
+    elif way == "finished":
+        notes.write("outcome", Notes(str(out), waiting_or_last(out)).read("outcome"))
+    else:
+        long_ago = time.time() - 2 * DAY
+        os.utime(out / "store" / "runs" / "left-alone" / "started.json", (long_ago, long_ago))
+    assert cli("gc", out, "--grace", "0", "--keep", "1", *more)[0] == 0
+    assert objects(out) != before
+
+
+def waiting_or_last(out: Path) -> str:
+    return max(path.parent for path in (out / "store" / "runs").glob("*/outcome.json")).name
+
+
+def test_a_dry_run_and_a_run_of_this_machine_are_not_waited_for(screen: Screen, tmp_path: Path, cli: Cli) -> None:
+    out = three_releases(screen, tmp_path)
+    Notes(str(out), "dry").begin("2026-01-01T00:00:00+00:00", "dataflow", "release", outlives=True, is_trial=True)
+    Notes(str(out), "killed").begin("2026-01-01T00:00:00+00:00", "local", "release")
+    assert cli("gc", out, "--grace", "0")[0] == 0
+
+
+@pytest.mark.parametrize("what", ["parts/*/*/*/clean.jsonl", "catalogues/*.*"])
+def test_what_went_before_a_run_was_published_is_named_with_the_remedy(
+    what: str, screen: Screen, tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "in" / "a.jsonl", records("s.example", 30))
+    out = tmp_path / "out"
+    screen(tmp_path / "in", out, to_publish=False)
+    _, outcome, started = waiting(Corpus(out))
+    for path in (out / "store").glob(what):
+        path.unlink()
+    with pytest.raises(InputOutputError, match=r"is gone, which is .*run again, which makes it anew"):
+        publish(Corpus(out), outcome, started)
+    assert Corpus(out).number == 0
+    assert screen(tmp_path / "in", out).published.number == 1
+    assert not list(verify(Corpus(out)))
 
 
 def test_what_lies_apart_goes_too(screen: Screen, tmp_path: Path) -> None:

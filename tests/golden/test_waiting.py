@@ -12,6 +12,7 @@ from pipeline.gc import collect
 from pipeline.publish import publish
 from pipeline.verify import verify, verify_waiting
 from pipeline.waiting import all_waiting, published_as, waiting
+from transforms.notes import Notes
 
 
 def finish(screen: Screen, inputs: Path, out: Path, **options: object) -> str:
@@ -96,6 +97,31 @@ def test_a_name_is_given_once(screen: Screen, corpus: Path, tmp_path: Path, cli:
     for name in ("../night", "", "a/b", ".hidden"):
         assert cli("publish", out, "--run", name)[0] == 2
     assert cli("publish", out, "--run", "night-2")[0] == 2
+
+
+def test_a_submission_that_failed_leaves_its_name_free(screen: Screen, corpus: Path, tmp_path: Path, cli: Cli) -> None:
+    run_file = write_run_file(tmp_path / "run.yaml", screen, corpus)
+    nowhere = (
+        "job_endpoint=localhost:1",
+        "job_server_timeout=2",
+        "environment_type=EXTERNAL",
+        "environment_config=x:1",
+    )
+    engine = ("--runner", "flink", *(word for option in nowhere for word in ("--beam", option)))
+    for how in ((), ("--detach",)):
+        code, _, said = cli("run", run_file, "-q", "--name", "night-1", *engine, *how)
+        assert (code, "runner flink: the job was not submitted" in said) == (1, True)
+        assert "no run was started here" in cli("status", tmp_path / "out")[2]
+    assert cli("run", run_file, "-q", "--name", "night-1")[0] == 0
+
+
+def test_a_dry_run_is_not_what_is_shown_next(screen: Screen, corpus: Path, tmp_path: Path, cli: Cli) -> None:
+    out = tmp_path / "out"
+    screen(corpus, out)
+    Notes(str(out), "dry").begin("2026-01-01T00:00:00+00:00", "dataflow", "release", outlives=True, is_trial=True)
+    assert "published as release 1" in cli("status", out)[1]
+    code, said, _ = cli("status", out, "--run", "dry", "--watch", "1")
+    assert (code, ": trial" in said) == (0, True)
 
 
 def test_shards_after_a_run_file_take_the_place_of_its_inputs(

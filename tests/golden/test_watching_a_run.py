@@ -1,25 +1,35 @@
 """What can be seen of a run from outside: its status in the store, its logs, its metrics."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import nights
 import pytest
-from conftest import MAIL, MOBILE, Cli, Screen, write_run_file, write_shard
+from conftest import MAIL, MOBILE, Cli, Screen, records, write_run_file, write_shard
 
-from models.errors import WinnowError
+from models.agenda import Agenda
+from models.errors import ToolError, UsageError, WinnowError
+from models.store import Entry, LocalStore
 from pipeline.build import build
 from pipeline.config import read_run_file
 from pipeline.corpus import Corpus
-from pipeline.launch import prepare
+from pipeline.launch import launch, prepare
 from pipeline.status import in_words, status
+from transforms.code import code_digest, libraries
+from transforms.conclude import Conclude
+from transforms.judge import Judge
+from transforms.metrics import Count
 from transforms.notes import Notes
+from transforms.tag import TagSplits
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,7 @@ def test_a_failed_run_says_why(cli: Cli, tmp_path: Path) -> None:
     assert "dead letters" in found.errors[0]
     code, said, _ = cli("status", tmp_path / "out", "--watch", "1")
     assert code == 1
-    assert "error: 200 of 200 entries are dead letters" in said
+    assert "error: DeadLetterLimitError: 200 of 200 entries are dead letters" in said
 
 
 def test_a_run_that_was_killed_stays_where_it_was(tmp_path: Path) -> None:
@@ -145,6 +155,120 @@ def test_a_worker_with_other_code_or_another_output_refuses(
     with pytest.raises(Exception, match="does not see the output"):
         pipeline.run().wait_until_finish()
     notes = Notes(run.job.root, run.name)
-    notes.write("started", {"started": "", "engine": "flink", "until": "release", "code": "other"})
-    with pytest.raises(WinnowError, match="has other code of Winnow than the launcher"):
-        notes.check_here()
+    for given, said in (
+        ({"code": "other", "libraries": libraries()}, "has other code of Winnow than the launcher"),
+        ({"code": code_digest(), "libraries": libraries() | {"pyarrow": "9.9"}}, r"pyarrow [0-9.]+ instead of 9\.9"),
+        ({"code": code_digest(), "libraries": libraries() | {"more": "1"}}, "more none instead of 1"),
+    ):
+        (tmp_path / "out" / "store" / "runs" / run.name / "started.json").unlink(missing_ok=True)
+        notes.write("started", {"started": "", "engine": "flink", "until": "release"} | given)
+        with pytest.raises(WinnowError, match=said):
+            notes.check_here()
+
+
+@pytest.mark.parametrize("step", ["Judge", "Conclude", "Count", "Bundle"])
+def test_a_step_without_a_pool_looks_at_its_code_too(
+    step: str, screen: Screen, everyday_corpus: Path, tmp_path: Path
+) -> None:
+    run = prepare(read_run_file(write_run_file(tmp_path / "run.yaml", screen, everyday_corpus, workers=1)))
+    job, notes = run.job, Notes(run.job.root, "never-begun")
+    nothing: Any = None
+    steps: dict[str, Callable[[], object]] = {
+        "Judge": lambda: Judge(job, notes, nothing)._judge([], Agenda("", "", 0, 0, 0)),
+        "Conclude": lambda: Conclude(job, run.base, notes, nothing, nothing)._segment((0, []), nothing, nothing),
+        "Count": lambda: list(Count("tag", notes, dict).process([])),
+        "Bundle": lambda: TagSplits(job, notes, 1, 1.0)._bundle((0, [])),
+    }
+    with pytest.raises(UsageError, match="does not see the output"):
+        steps[step]()
+
+
+def test_what_decides_bytes_is_compared() -> None:
+    wanted = {
+        "python",
+        "pyarrow",
+        "hyperscan",
+        "presidio-analyzer",
+        "phonenumbers",
+        "fasttext-community",
+        "numpy",
+        "orjson",
+    }
+    assert wanted <= libraries().keys()
+    assert "none" not in libraries().values()
+
+
+def test_a_step_that_fails_notes_the_class_of_any_exception_and_none_of_its_words(tmp_path: Path) -> None:
+    notes = Notes(str(tmp_path), "run")
+    notes.begin("2026-01-01T00:00:00+00:00", "flink", "release")
+    with pytest.raises(ValueError, match="secret"), notes.step():
+        int("a secret of a record")
+    (noted,) = notes.errors()
+    assert (noted.error, noted.as_ours) == ("ValueError", None)
+    assert "secret" not in noted.message
+    assert "raised at golden/test_watching_a_run.py:" in noted.message
+
+
+def test_only_its_launcher_says_that_a_run_has_failed(cli: Cli, tmp_path: Path) -> None:
+    """An engine tries again what failed; and what no step noted has failed all the same."""
+    corpus = Corpus(tmp_path / "out")
+    for run, error in (("tried-again", ToolError("no progress")), ("unseen", None)):
+        notes = Notes(corpus.root, run)
+        notes.begin("2026-01-01T00:00:00+00:00", "flink", "release", outlives=True)
+        with contextlib.suppress(ToolError), notes.step():
+            if error:
+                raise error
+        assert status(corpus, run).state == "planning"
+        notes.end("failed", "ToolError")
+        assert status(corpus, run).state == "failed"
+        code, said, _ = cli("status", corpus.root, "--run", run, "--watch", "1")
+        assert (code, "ToolError" in said) == (1, True)
+
+
+def test_a_run_that_fell_silent_is_not_watched_for_ever(cli: Cli, tmp_path: Path) -> None:
+    notes = Notes(str(tmp_path / "out"), "run")
+    notes.begin("2026-01-01T00:00:00+00:00", "flink", "release", outlives=True)
+    long_ago = time.time() - 7200
+    os.utime(tmp_path / "out" / "store" / "runs" / "run" / "started.json", (long_ago, long_ago))
+    code, _, said = cli("status", tmp_path / "out", "--watch", "1")
+    assert (code, "no sign of life" in said) == (1, True)
+
+
+def test_status_lists_only_folders_that_lack_something(
+    screen: Screen, everyday_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    screen(everyday_corpus, out, until="tag")
+    listed: list[str] = []
+    plain = LocalStore.list
+
+    def note(store: LocalStore, prefix: str) -> Iterator[Entry]:
+        listed.append(prefix)
+        return plain(store, prefix)
+
+    monkeypatch.setattr(LocalStore, "list", note)
+    seen: dict[str, float] = {}
+    first = status(Corpus(out), None, seen)
+    assert first.stages[0].done == first.stages[0].of == len(seen) > 1
+    of_layers = [prefix for prefix in listed if prefix.startswith("layers")]
+    assert sorted(of_layers) == sorted({name.rpartition("/")[0] for name in seen})
+    listed.clear()
+    assert replace(status(Corpus(out), None, seen), silent=0) == replace(first, silent=0)
+    assert not [prefix for prefix in listed if prefix.startswith("layers")], (
+        "what was seen once is not looked for again"
+    )
+
+
+def test_a_run_that_lost_the_race_says_who_goes_on(screen: Screen, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_shard(tmp_path / "in" / f"{name}.jsonl", records(f"{name}.example", 30))
+    out, root = tmp_path / "out", str(tmp_path / "in")
+    loser = screen.prepare(tmp_path / "in" / "a.jsonl", out, input_root=root)
+    screen(tmp_path / "in" / "b.jsonl", out, input_root=root)
+    result = launch(loser, to_publish=True, say=screen.said.append)
+    assert result.published is not None
+    assert result.published.number == 2
+    found = status(Corpus(out), loser.name)
+    assert (found.state, found.again) == ("outrun", f"{loser.name}-again")
+    assert status(Corpus(out), found.again).state == "published"
+    assert f"as run {loser.name}-again" in screen.said[-1]
