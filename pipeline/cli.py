@@ -16,6 +16,7 @@ from rich.console import Console
 
 from models.errors import UsageError, WinnowError
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
+from pipeline.index_commands import index_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -551,6 +552,9 @@ def artefact(
     out.print(
         f"{folder}: {len(terms):,} distinct terms in {categories} categories, digest {made.digest[:12]}", markup=False
     )
+
+
+app.add_typer(index_app, name="index")
 
 
 def main() -> None:
