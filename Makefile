@@ -7,10 +7,10 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-fingerprint bench-scale docs lock clean
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: $(READY) ## make .venv from the lock file, with the winnow command in it
 
@@ -97,6 +97,9 @@ test-huge: setup ## one gzip shard of 5 GB: parts, kill and resume, memory; an h
 bench: flink tools ## CPU milliseconds per MB by stage, and every engine against a bare loop
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/engines.py
+
+bench-fingerprint: setup ## an index of ten million fingerprints, and one of a million through Beam; minutes
+	$(BIN)/python benchmarks/fingerprint.py
 
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py

@@ -101,6 +101,11 @@ class Index:
         claims: list[str] = self.works["claim"].to_pylist()
         return claims
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of the works by their ids."""
+        return dict(zip(self.ids, self.works["title"].to_pylist(), strict=True))
+
     def look_up(self, hashes: Hashes) -> tuple[Ints, Ints, Ints]:
         """Find fingerprints.
 

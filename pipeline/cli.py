@@ -465,9 +465,13 @@ def explain(
     output: Output,
     record: Annotated[str, typer.Argument(help="A record's id, or SHARD#POSITION.")],
     release: ReleaseOption = None,
+    index: Annotated[
+        list[Path] | None, typer.Option("--index", help="Index of works, to say their titles; may be given twice.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a record is where it is."""
+    from models.fingerprint_index import open_index
     from pipeline.corpus import Corpus
     from pipeline.explain import explain as find
     from pipeline.explain import in_words
@@ -475,13 +479,14 @@ def explain(
     corpus = Corpus(absolute(output, Path.cwd()))
     manifest = corpus.manifest(release)
     found = list(find(corpus, record, release))
+    titles = {work: title for folder in index or () for work, title in open_index(folder).titles.items()}
     if not found:
         raise WinnowError(f"no record {record!r} in release {manifest['release']}; ids are compared exactly")
     for each in found:
         if as_json:
             out.print(json.dumps(asdict(each), ensure_ascii=False, sort_keys=True), markup=False)
         else:
-            for line in in_words(each, manifest):
+            for line in in_words(each, manifest, titles):
                 out.print(line, markup=False)
 
 

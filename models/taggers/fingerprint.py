@@ -25,9 +25,10 @@ RUN = "copyright.run"
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Finds runs that records share with the works of ``indexes``, each the folder of a ``fingerprint`` artefact.
+    """Finds runs that records share with registered works.
 
     Attributes:
+        indexes: folders of ``fingerprint`` artefacts; ``illustrative`` is the shipped one.
         least_run: code points; shorter runs are not reported. At 0 all that is found is.
     """
 
