@@ -31,8 +31,8 @@ Octets = npt.NDArray[np.uint8]
 
 
 def looked_at(lead: int) -> bool:
-    """Tell whether characters whose UTF-8 starts with this byte may change; those of Han and most Hangul never do."""
-    return 0xC2 <= lead <= 0xE3 or lead == 0xEA or 0xEE <= lead <= 0xF4
+    """Tell whether characters whose UTF-8 starts with this byte are looked at; those of Han never change."""
+    return 0xC2 <= lead <= 0xE3 or 0xEA <= lead <= 0xF4
 
 
 def form_of(data: bytes) -> bytes:
@@ -94,7 +94,7 @@ def _blanked(data: bytes) -> Octets:
         return octets
     table = _table()
     # Unsigned differences wrap round, so that one comparison tests both ends of a range; 0xFF, the separator, is in none.
-    leads = np.flatnonzero(((octets - 0xC2) < 0x22) | (octets == 0xEA) | ((octets - 0xEE) < 0x07))
+    leads = np.flatnonzero(((octets - 0xC2) < 0x22) | ((octets - 0xEA) < 0x0B))
     if not len(leads):
         return octets
     # Four bytes from each lead on, the first lowest; UTF-8 (RFC 3629) has six bits in each continuation byte.

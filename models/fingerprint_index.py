@@ -114,20 +114,30 @@ class Index:
         """
         bits = hashes >> np.uint64(64 - _bits(self.gate))
         passed = np.flatnonzero(self.gate[bits >> np.uint64(3)] >> (bits & np.uint64(7)).astype(np.uint8) & 1)
-        wanted = hashes[passed]
+        if not len(passed):
+            return passed, passed, passed
         # Sorted, what is looked for lies near what was just found, and pages and cache lines are used again.
-        order = np.argsort(wanted)
-        passed, wanted = passed[order], wanted[order]
-        first = np.searchsorted(self.hashes, wanted, side="left")
-        count = np.searchsorted(self.hashes, wanted, side="right") - first
+        passed = passed[np.argsort(hashes[passed])]
+        common = np.sort(passed[_places(self.common_distinct, hashes[passed]) >= 0])
+        first = _places(self.hashes, hashes[passed])
+        passed, first = passed[first >= 0], first[first >= 0]
+        if not len(passed):
+            return passed, passed, common
+        count = np.searchsorted(self.hashes, hashes[passed], side="right") - first
         places = np.repeat(passed, count)
         within = np.arange(len(places)) - np.repeat(np.cumsum(count) - count, count)
         owners = self.owners[np.repeat(first, count) + within].astype(np.int64)
         order = np.lexsort((owners, places))
-        common = np.zeros(0, np.int64)
-        if len(self.common_distinct):
-            common = np.sort(passed[np.isin(wanted, self.common_distinct)])
         return places[order], owners[order], common
+
+
+def _places(known: Hashes, wanted: Hashes) -> Ints:
+    """Return where each wanted one first stands among the sorted known ones, -1 if it does not."""
+    if not len(known):
+        return np.full(len(wanted), -1)
+    places = np.searchsorted(known, wanted)
+    places[known.take(places, mode="clip") != wanted] = -1
+    return places
 
 
 def open_index(place: str | Path) -> Index:

@@ -81,7 +81,7 @@ def _of_piece(form: bytes, first: int) -> Fingerprints:
     chosen = keys == _closing(keys)
     chosen[barred] = False
     starts = np.flatnonzero(chosen)
-    rows = np.searchsorted(ends, starts)
+    rows = np.repeat(np.arange(len(ends)), np.diff(np.searchsorted(starts, ends), prepend=0))
     begins = np.concatenate(([0], ends[:-1] + 1))
     hashes = _hashes(form, starts)
     if len(starts) > 2:
