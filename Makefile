@@ -7,10 +7,10 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint docs lock clean
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: $(READY) ## make .venv from the lock file, with the winnow command in it
 
@@ -104,6 +104,9 @@ peers: setup ## make .peers, an environment with the tools that Winnow is measur
 
 bench-peers: peers ## CPU milliseconds per MB beside datatrove, dolma and Presidio on the same text
 	$(BIN)/python benchmarks/peers/run.py .peers/bin/python
+
+bench-fingerprint: setup ## an index of ten million fingerprints, and one of a million through Beam; minutes
+	$(BIN)/python benchmarks/fingerprint.py
 
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py

@@ -33,9 +33,10 @@ class Finding(NamedTuple):
     Attributes:
         row: the record's place in the batch that was tagged.
         tagger: name of the tagger.
-        category: what it is: a risk of the taxonomy (``A.1.f``), ``personal.*``, :data:`UNSCANNED` or :data:`ERROR`.
+        category: what it is: a risk of the taxonomy (``A.1.f``), ``personal.*``, ``copyright.*``, :data:`UNSCANNED` or :data:`ERROR`.
         rule: which term, pattern or label of the tagger.
-        score: probability that the claim holds, 0 to 1.
+        score: probability that the claim holds, 0 to 1; of ``copyright.<claim>`` it is containment, the share of the record that
+            the work has, too.
         start, end: half-open span in code points of the original text; equal when the claim is about the whole record.
         view: the view that matched, ``raw`` or ``safe``.
         value_hmac: keyed hash of the matched value, or None without a key. Never the value.

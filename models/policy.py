@@ -1,6 +1,6 @@
 """Policies: rules as data, and the verdict they give on one record.
 
-Rules only know "at least" (score, count, density), so one more finding never makes a verdict milder. Numbers are exact: a
+Rules only know "at least" (score, span, count, density), so one more finding never makes a verdict milder. Numbers are exact: a
 decimal of the file is a fraction here, and digests hold no floats.
 """
 
@@ -56,18 +56,24 @@ class Sources(Strict):
 
 
 class Match(Strict):
-    """Which findings a rule counts, and from how many of them on it acts; the density is per 1,000 code points of the record."""
+    """Which findings a rule counts, and from how many of them on it acts.
+
+    The span is that of a finding in code points, and shorter ones do not count, nor those on the whole record, which have none; the
+    density is per 1,000 code points of the record.
+    """
 
     category: tuple[Glob, ...] = Field(min_length=1)
     tagger: Glob = "*"
     at_least_score: Share = Fraction(0)
+    at_least_span: Count | None = None
     at_least_count: Count = 1
     at_least_per_1000_chars: Density | None = None
 
     @property
     def is_unconditional(self) -> bool:
-        """Whether one finding of any score is enough."""
-        return not self.at_least_score and self.at_least_count == 1 and self.at_least_per_1000_chars is None
+        """Whether one finding of any score and span is enough."""
+        thresholds = self.at_least_span, self.at_least_per_1000_chars
+        return not self.at_least_score and self.at_least_count == 1 and thresholds == (None, None)
 
     def is_met(self, count: int, length: int) -> bool:
         """Return whether ``count`` findings, one or more, in ``length`` code points are enough."""
@@ -185,6 +191,7 @@ class Decider:
         names = [policy.sources.unlawful.categories, *(rule.match.category for rule in policy.rules)]
         self._unlawful, *self._patterns = map(load_taxonomy(policy.taxonomy).patterns, names)
         self._least = [_least_score(rule.match.at_least_score) for rule in policy.rules]
+        self._least_span = [rule.match.at_least_span or 0 for rule in policy.rules]
         self._unlawful_least = _least_score(policy.sources.unlawful.at_least_score)
         self._modes: dict[str, Mode] = {rule.id: rule.redact.form for rule in policy.rules if rule.redact}
         self._candidates: dict[tuple[str, str], tuple[list[tuple[int, float]], bool]] = {}
@@ -199,7 +206,7 @@ class Decider:
         for finding in findings:
             for place, least in self._look_up(finding)[0]:
                 # Written so that a score that is no number counts: in doubt the stricter way.
-                if not finding.score < least:
+                if not finding.score < least and finding.end - finding.start >= self._least_span[place]:
                     matched.setdefault(place, []).append(finding)
         if not matched and not source_state and not any(each.category == UNSCANNED for each in findings):
             return Verdict("keep", ())

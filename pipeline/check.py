@@ -30,6 +30,8 @@ def check(settings: Settings) -> Iterator[str]:
     yield f"taxonomy {policy.taxonomy}: {len(covered)} risks"
     for tagger in job.taggers:
         yield f"tagger {tagger.name}: loaded, {tagger.digest[:12]}"
+        for line in getattr(tagger, "in_words", tuple)():  # what some have to say of their artefacts
+            yield f"  {line}"
     root = input_root(settings)
     patterns = [absolute(pattern, settings.folder) for pattern in settings.file.inputs]
     shards = []

@@ -17,6 +17,7 @@ from models.errors import UsageError, WinnowError
 from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 from pipeline.engines import check_workers
+from pipeline.index_commands import index_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -458,9 +459,13 @@ def explain(
     output: Output,
     record: Annotated[str, typer.Argument(help="A record's id, or SHARD#POSITION.")],
     release: ReleaseOption = None,
+    index: Annotated[
+        list[Path] | None, typer.Option("--index", help="Index of works, to say their titles; may be given twice.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a record is where it is."""
+    from models.fingerprint_index import open_index
     from pipeline.corpus import Corpus
     from pipeline.explain import explain as find
     from pipeline.explain import in_words
@@ -468,13 +473,14 @@ def explain(
     corpus = Corpus(absolute(output, Path.cwd()))
     manifest = corpus.manifest(release)
     found = list(find(corpus, record, release))
+    titles = {work: title for folder in index or () for work, title in open_index(folder).titles.items()}
     if not found:
         raise WinnowError(f"no record {record!r} in release {manifest['release']}; ids are compared exactly")
     for each in found:
         if as_json:
             out.print(json.dumps(asdict(each), ensure_ascii=False, sort_keys=True), markup=False)
         else:
-            for line in in_words(each, manifest):
+            for line in in_words(each, manifest, titles):
                 out.print(line, markup=False)
 
 
@@ -549,6 +555,9 @@ def artefact(
     out.print(
         f"{folder}: {len(terms):,} distinct terms in {categories} categories, digest {made.digest[:12]}", markup=False
     )
+
+
+app.add_typer(index_app, name="index")
 
 
 def main() -> None:

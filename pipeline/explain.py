@@ -1,6 +1,6 @@
 """Explain: why a record is where it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,8 @@ def _explain(row: Row, records: pa.Table, entry: int, release: Release) -> Expla
     )
 
 
-def in_words(found: Explanation, manifest: dict[str, Any]) -> Iterator[str]:
-    """Say an explanation in lines of plain text."""
+def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Say an explanation in lines of plain text, with the titles of works by their ids where they are known."""
     audit, policy = found.audit, manifest["job"]["policy"]
     door = {"dropped": "dropped", "dead": "a dead letter", "clean": "clean", "quarantine": "in quarantine"}[
         audit["door"]
@@ -92,7 +92,7 @@ def in_words(found: Explanation, manifest: dict[str, Any]) -> Iterator[str]:
     if audit["error"]:
         yield f"  error: {audit['error']}: {audit['detail'] or ''}"
     for reason in audit["reasons"] or []:
-        yield "  " + _reason(reason, manifest)
+        yield "  " + _reason(reason, manifest, titles or {})
     for span in audit["redactions"] or []:
         yield f"  characters {span['start']} to {span['end']} became {span['placeholder']}"
     source = found.source
@@ -104,13 +104,22 @@ def in_words(found: Explanation, manifest: dict[str, Any]) -> Iterator[str]:
     yield f"  policy {policy['name']}@{policy['version']} {policy['digest'][:12]}"
 
 
-def _reason(reason: dict[str, Any], manifest: dict[str, Any]) -> str:
+def _reason(reason: dict[str, Any], manifest: dict[str, Any], titles: Mapping[str, str]) -> str:
     if reason["tagger"] is None:
         return f"{reason['action']} by {reason['policy_rule']}"
     digest = manifest["job"]["taggers"].get(reason["tagger"], "")
     where = f"characters {reason['start']} to {reason['end']}"
     field = f" of the {reason['view']}" if reason["view"] in IDENTIFIERS else ""
-    return (
-        f"{reason['action']} by rule {reason['policy_rule']}: {reason['category']} ({reason['rule']}, score "
-        f"{reason['score']:.2f}) at {where}{field}, tagger {reason['tagger']} {digest[:12]}"
-    )
+    by = f"{reason['action']} by rule {reason['policy_rule']}: {reason['category']}"
+    told = f"{reason['rule']}, score {reason['score']:.2f}"
+    if reason["category"].startswith("copyright."):
+        told = _work_in_words(reason, titles.get(reason["rule"], ""))
+    return f"{by} ({told}) at {where}{field}, tagger {reason['tagger']} {digest[:12]}"
+
+
+def _work_in_words(reason: dict[str, Any], title: str) -> str:
+    work = f"{reason['rule']}, {title}" if title else reason["rule"]
+    length = f"{reason['end'] - reason['start']:,} characters"
+    if reason["category"] == "copyright.run":
+        return f"{work}: shares {length} more"
+    return f"{work}: shares {length} at the most, containment {100 * reason['score']:.0f} %"

@@ -144,3 +144,16 @@ def test_the_readme_shows_the_expected_table(expected: dict[str, Any]) -> None:
     for source, facts in expected["sources"].items():
         counts = " | ".join(str(facts[key]) for key in ("records", "distinct", "unlawful"))
         assert f"| {source} | {', '.join(facts['shards'])} | {counts} | {facts['share']} | {facts['state']} |" in readme
+
+
+def test_the_index_of_works_is_what_its_script_builds(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "register.py"), str(tmp_path / "index")]
+    subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": "7"}, capture_output=True)
+    shipped = ROOT / "configs" / "indexes" / "illustrative"
+    names = sorted(path.name for path in shipped.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "index").iterdir())
+    for name in names:
+        if name == "works.parquet":
+            assert pq.read_table(shipped / name).equals(pq.read_table(tmp_path / "index" / name))
+        elif name != "artefact.json":  # it has the digest of works.parquet, which depends on the version of pyarrow
+            assert (shipped / name).read_bytes() == (tmp_path / "index" / name).read_bytes(), name

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from models import layer, release_pass, shard
+from models.taggers.fingerprint import Fingerprint
 from models.taggers.lexicon import Lexicon
 from models.taggers.personal import Personal
 
@@ -34,6 +35,19 @@ VERSIONS = {
         [
             *("models/release_pass.py", "models/release_lines.py", "models/release_rows.py", "models/release_split.py"),
             *("models/redaction.py", "models/writers.py", "models/parts.py", "models/verdicts.py", "models/policy.py"),
+        ],
+    ),
+    "Fingerprint.version": (
+        Fingerprint.version,
+        [
+            "models/taggers/fingerprint.py",
+            *(
+                "models/fingerprint_form.py",
+                "models/fingerprints.py",
+                "models/fingerprint_index.py",
+                "models/shared_runs.py",
+            ),
+            *_VIEW,
         ],
     ),
     "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", "models/taggers/scanner.py", *_VIEW]),

@@ -21,8 +21,10 @@ from models.artefact import describe
 from models.documents import Documents
 from models.errors import UsageError
 from models.findings import SCHEMA, Finding, Findings
+from models.fingerprint_build import build_index
 from models.taggers import BUILT_IN, Tagger, tagger_class
 from models.tagging import tag
+from models.works import Work
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "WINNOW_CONTRACT_TEST_KEY"
@@ -64,7 +66,27 @@ def sample_of_personal(_folder: Path) -> Sample:
     return Sample({}, texts, others)
 
 
-SAMPLES: dict[str, Callable[[Path], Sample]] = {"lexicon": sample_of_lexicon, "personal": sample_of_personal}
+def sample_of_fingerprint(folder: Path) -> Sample:
+    verse = "The sun was shining on the sea, shining with all his might: he did his very best to make the billows smooth and bright."
+    poem = "金樽清酒斗十千，玉盘珍羞直万钱。停杯投箸不能食，拔剑四顾心茫然。欲渡黄河冰塞川，将登太行雪满山。"
+    one, two = folder / "one", folder / "two"
+    build_index([Work("walrus", verse), Work("road", poem, claim="takedown")], one)
+    build_index([Work("other", verse[::-1])], two)
+    texts = [
+        verse,
+        f"He said: {verse.upper()}",
+        verse.replace(" ", "\n"),
+        poem,
+        "《行路难》" + poem.replace("，", "\u200b "),
+    ]
+    return Sample({"indexes": (str(one),)}, texts, {"indexes": (str(two),), "least_run": 10})
+
+
+SAMPLES: dict[str, Callable[[Path], Sample]] = {
+    "fingerprint": sample_of_fingerprint,
+    "lexicon": sample_of_lexicon,
+    "personal": sample_of_personal,
+}
 
 
 @pytest.fixture(scope="module", params=sorted(BUILT_IN))

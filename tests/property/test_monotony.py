@@ -19,6 +19,7 @@ CATEGORIES = [
     "personal.bank_card",
     "unscanned",
     "blocked.host",
+    "copyright.reserved",
     "x",
 ]
 SHARES = st.sampled_from([0, 0.1, 0.4, 0.5, "1/3", 0.8, 1])
@@ -32,6 +33,7 @@ def matches(draw: st.DrawFn) -> dict[str, Any]:
     optional = {
         "tagger": st.sampled_from(["*", "lexicon", "p*"]),
         "at_least_score": SHARES,
+        "at_least_span": st.integers(1, 3),
         "at_least_count": st.integers(1, 4),
         "at_least_per_1000_chars": st.sampled_from([0.1, "1/3", 1, 5.5, 1000]),
     }
@@ -69,7 +71,7 @@ FINDINGS = st.builds(
     rule=st.just("r"),
     score=st.sampled_from([0.0, 0.1, 1 / 3, 0.4, 0.5, 0.8, 1.0]) | st.floats(0, 1),
     start=st.just(0),
-    end=st.integers(0, 1),
+    end=st.integers(0, 4),
 )
 SEVERAL = st.lists(FINDINGS, max_size=8)
 
@@ -115,6 +117,14 @@ def test_a_source_state_and_a_higher_score_never_make_a_verdict_milder(
     surer = [finding._replace(score=1.0) for finding in findings]
     assert strictness(decider.decide(length, findings, state).action) >= before
     assert strictness(decider.decide(length, surer).action) >= before
+
+
+@given(deciders(), LENGTHS, SEVERAL)
+def test_a_longer_span_never_makes_a_verdict_milder(decider: Decider, length: int, findings: list[Finding]) -> None:
+    # A claim about the whole record becomes one about a part, which may be redacted instead.
+    longer = [finding._replace(end=finding.end + 1) if finding.end else finding for finding in findings]
+    before, after = decider.decide(length, findings), decider.decide(length, longer)
+    assert strictness(after.action) >= strictness(before.action)
 
 
 @given(deciders(), LENGTHS, SEVERAL, st.randoms())
