@@ -17,6 +17,7 @@ from models.keys import same_key
 from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
 from models.parsing import Parsed, parse_lines, parse_rows
 from models.policy import Decider
+from models.purge import purged_rows
 from models.records import ShardStream, open_stream, read_lines, read_rows
 from models.redaction import pseudonym
 from models.shard import Split
@@ -99,7 +100,7 @@ def tag_split(
     if ref is not None:
         missing = tuple(tagger for tagger in job.taggers if tagger.name in ref.taggers)
         if not store.exists(ref.name):
-            layer = _tag(split, digest, missing, job, opener, beat, stream)
+            layer = _tag(split, digest, missing, job, opener, beat, stream, _purged(used, job, store))
             with scratch_file(folder) as path:
                 layer.write(path)
                 store.create_once(ref.name, path)
@@ -144,6 +145,16 @@ def _receipt(
     )
 
 
+def _purged(refs: Sequence[LayerRef], job: Job, store: Store) -> list[int]:
+    """Return the rows that valid findings of other layers purge: a new layer must not hold them either."""
+    rows: set[int] = set()
+    for ref in refs:
+        valid = [name for name, digest in ref.taggers.items() if job.wanted.get(name) == digest]
+        findings = Layer.read(store.read(ref.name)).findings
+        rows |= purged_rows(findings.filter(pc.is_in(findings["tagger"], pa.array(valid, pa.string())))).keys()
+    return sorted(rows)
+
+
 def _errors(merged: Merged) -> dict[str, int]:
     """Count dead letters by class; a record on which a tagger raised is one."""
     errors = merged.records["error"].cast(pa.string()).to_pylist()
@@ -167,6 +178,7 @@ def _tag(
     opener: Opener,
     beat: Beat,
     stream: ShardStream | None,
+    purged: Sequence[int],
 ) -> Layer:
     for tagger in taggers:
         ensure_loaded(tagger, job.wanted[tagger.name])
@@ -180,14 +192,12 @@ def _tag(
             found = Findings.concat([found, tag_identifiers(documents, taggers, split.shard.path)])
         builder.add(parsed, found, _mask(documents, job, masked))
     ran = {tagger.name: job.wanted[tagger.name] for tagger in taggers}
-    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening})
+    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening}, purged)
 
 
 def _parsed(split: Split, job: Job, opener: Opener, stream: ShardStream | None) -> Iterator[Parsed]:
     if split.shard.format == "parquet":
-        columns = split.shard.columns
-        paths = [*columns.text, *(path for path in (columns.id, columns.source, columns.url) if path)]
-        names = sorted({steps(path)[0][0] for path in paths})
+        names = sorted({steps(path)[0][0] for path in split.shard.columns.paths})
         for rows in read_rows(opener, split, job.reading, names):
             yield parse_rows(rows, split, job.reading)
     elif stream is not None:

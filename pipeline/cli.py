@@ -148,10 +148,11 @@ def _run(
     log_json: bool,
     name: str | None = None,
 ) -> None:
+    from pipeline.corpus import Corpus
     from pipeline.launch import launch, prepare
     from pipeline.logs import log_to_stderr
     from pipeline.progress import Shown
-    from pipeline.summary import show_result
+    from pipeline.summary import show_notices, show_result
     from transforms.pool import warm_up
 
     warm_up()
@@ -161,6 +162,8 @@ def _run(
     with Shown(quiet or log_json):
         result = launch(run, to_publish=to_publish, say=out.print)
     show_result(out, run, result)
+    if result.published is not None:
+        show_notices(Corpus(run.job.root))
 
 
 def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:
@@ -300,6 +303,7 @@ def publish(output: Output, run: RunOption = None) -> None:
     """Publish what a run --no-publish made, unless that was done before."""
     from pipeline.corpus import Corpus
     from pipeline.publish import publish as publish_outcome
+    from pipeline.summary import show_notices
     from pipeline.waiting import waiting
 
     corpus = Corpus(absolute(output, Path.cwd()))
@@ -308,6 +312,7 @@ def publish(output: Output, run: RunOption = None) -> None:
         _, outcome, started = waiting(corpus, run)
         published = publish_outcome(corpus, outcome, started)
     out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
+    show_notices(corpus)
 
 
 @app.command()

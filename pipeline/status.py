@@ -46,6 +46,7 @@ class Status:
             what it was, and falls silent.
         errors: messages of what failed.
         release: number of the release that it was published as, or 0.
+        notices: of the release that it was published as: what its people must be told.
         silent: seconds since it last put something into the store, by the store's clock.
     """
 
@@ -58,6 +59,7 @@ class Status:
     errors: tuple[str, ...]
     release: int
     silent: float
+    notices: tuple[str, ...] = ()
 
 
 def status(corpus: Corpus, run: str | None = None) -> Status:
@@ -85,7 +87,8 @@ def status(corpus: Corpus, run: str | None = None) -> Status:
     state = _stage(begun["until"], plan, judged, stages)
     state = "published" if release else "finished" if outcome else "failed" if errors else state
     silent = max(0.0, store.now() - max(newest))
-    return Status(name, begun["engine"], begun["started"], plan, tuple(stages), state, errors, release, silent)
+    told = tuple(corpus.manifest(release).get("notices", ())) if release else ()
+    return Status(name, begun["engine"], begun["started"], plan, tuple(stages), state, errors, release, silent, told)
 
 
 def _started(corpus: Corpus, run: str | None) -> Entry:
@@ -137,5 +140,7 @@ def in_words(found: Status) -> Iterator[str]:
         yield f"  {stage.stage}: {stage.done:,} of {stage.of:,} splits{share}{left}"
     for error in found.errors:
         yield f"  error: {error}"
+    for notice in found.notices:
+        yield f"  notice: {notice}"
     if found.state not in ("published", "finished"):
         yield f"  last sign of it {found.silent:,.0f} s ago, at {datetime.now(UTC):%H:%M:%S} UTC"
