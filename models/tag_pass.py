@@ -59,6 +59,7 @@ class Tagged:
         characters: of all records.
         findings: how many by tagger.
         fresh: taggers that ran in this pass.
+        purged: records of which only position and content hash are known; they belong to no source.
     """
 
     split: str
@@ -71,6 +72,7 @@ class Tagged:
     characters: int
     findings: Mapping[str, int]
     fresh: tuple[str, ...]
+    purged: int = 0
 
     @property
     def dead(self) -> int:
@@ -142,6 +144,7 @@ def _receipt(
         pc.sum(merged.records["characters"]).as_py() or 0,
         {row["values"]: row["counts"] for row in counts},
         fresh,
+        len(purged_rows(merged.findings)),
     )
 
 

@@ -528,34 +528,19 @@ def gc(
 
 @app.command()
 def artefact(
-    folder: Annotated[Path, typer.Argument(help="Folder of a list: one or more .tsv files.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a list or registry.")],
+    kind: Annotated[
+        str | None, typer.Option(help="lexicon, blocked or provenance; kept from before if not given, else lexicon.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="What it is; kept from before if not given.")] = None,
     licence: Annotated[
         str | None, typer.Option(help="Under what terms it may be used; kept from before if not given.")
     ] = None,
 ) -> None:
-    """Describe a folder of terms as a lexicon, with checksums; say so again after each change."""
-    from models.artefact import describe, read_description
-    from models.taggers.lexicon import Lexicon, read_terms
+    """Describe a folder of terms, of blocked addresses or of sources, with checksums; say so again after each change."""
+    from pipeline.artefact_kinds import describe_folder
 
-    names = sorted(path.name for path in folder.glob("*.tsv"))
-    if not names:
-        raise UsageError(f"{folder}: no .tsv file there; a list has the columns term, category and level")
-    known = read_description(folder)
-    made = describe(
-        folder,
-        kind=Lexicon.name,
-        version=1,
-        names=names,
-        title=title or known.get("title", folder.resolve().name),
-        licence=licence or known.get("licence", "not stated"),
-        made_with="winnow artefact",
-    )
-    terms = read_terms(made)
-    categories = len({term.category for term in terms})
-    out.print(
-        f"{folder}: {len(terms):,} distinct terms in {categories} categories, digest {made.digest[:12]}", markup=False
-    )
+    out.print(describe_folder(folder, kind, title, licence), markup=False)
 
 
 def main() -> None:
