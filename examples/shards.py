@@ -116,10 +116,16 @@ def write_zstd(path: Path, records: Sequence[Record]) -> None:
 
 
 def write_crawl(path: Path, records: Sequence[Record]) -> None:
-    """Write JSONL in a folder of its own: no ids, nested objects, escaped text, no line feed at the end."""
+    """Write JSONL in a folder of its own: no ids, nested objects, what robots.txt said, escaped text, no line feed at the end."""
     lines = [
         _line(
-            {"url": r.url, "source": r.source, "http": {"status": 200, "type": "text/html"}, "text": r.text},
+            {
+                "url": r.url,
+                "source": r.source,
+                "http": {"status": 200, "type": "text/html"},
+                "robots_verdict": "disallow" if r.source == "small-blog.example" and r.number % 8 == 0 else "allow",
+                "text": r.text,
+            },
             escaped=r.number % 2 == 0,
         )
         for r in records

@@ -27,6 +27,7 @@ from models.catalogue import (
     wanted_by,
 )
 from models.errors import UsageError
+from models.evidence import EVIDENCE
 from models.job import Job
 from models.parsing import is_source_in_path, source_of_path
 from models.shard import Columns, Shard, Split
@@ -415,21 +416,24 @@ class _Ahead:
 
 
 def check_mapped(shards: Iterable[tuple[Columns, tuple[str, ...]]]) -> None:
-    """Refuse a mapping of ``id``, ``source`` or ``url`` to a column that no shard has: a slip of the pen would pass for a choice.
+    """Refuse a mapping to a column that no shard has: a slip of the pen would pass for a choice.
 
     Raises:
         UsageError: naming the column.
     """
-    absent, columns = {"id", "source", "url"}, None
+    roles = ["id", "source", "url", *EVIDENCE]
+    absent, columns = set(roles), None
     for columns, lacks in shards:  # noqa: B007 - of the last one, which all share
         absent &= set(lacks)
         if not absent:
             return
     if columns is None:
         return
-    role = min(absent, key=["id", "source", "url"].index)
+    role = min(absent, key=roles.index)
+    path = dict(columns.provenance).get(role) or getattr(columns, role)
+    key = f"provenance.{role}" if role in EVIDENCE else role
     raise UsageError(
-        f"columns.{role}: no shard has {getattr(columns, role)!r} (looked for in the schema, or the first records); "
+        f"columns.{key}: no shard has {path!r} (looked for in the schema, or the first records); "
         "name a column that is there, or leave it out"
     )
 

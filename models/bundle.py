@@ -22,10 +22,11 @@ from models.tally import COUNTS
 RECEIPTS = pa.schema(
     [
         *((name, pa.string()) for name in ("split", "known", "kinds", "layers", "errors")),
-        *((name, pa.int64()) for name in ("entries", "lost", "characters", "dead", "counted", "fresh")),
+        *((name, pa.int64()) for name in ("entries", "lost", "characters", "dead", "counted", "purged", "fresh")),
     ]
 )
-"""One row a split, by digest. ``counted`` is how many records its tally has, ``fresh`` whether the catalogue lacks findings of it."""
+"""One row a split, by digest. ``counted`` is how many records its tally has, ``purged`` how many it leaves out, ``fresh`` whether the
+catalogue lacks findings of it."""
 
 _TALLIES = pa.schema([("row", pa.int64()), ("source", pa.string()), *((name, pa.int64()) for name in COUNTS)])
 
@@ -78,6 +79,7 @@ def _facts(receipt: Tagged, counted: int) -> dict[str, Any]:
         "characters": receipt.characters,
         "dead": receipt.dead,
         "counted": counted,
+        "purged": receipt.purged,
         "fresh": int(bool(receipt.fresh)),
     }
 

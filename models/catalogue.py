@@ -448,7 +448,6 @@ def layers_json(layers: Iterable[LayerRef]) -> list[list[Any]]:
 
 def shard_facts(shard: Shard) -> dict[str, Any]:
     """Return a shard without its cuts as a JSON value."""
-    columns = shard.columns
     return {
         "root": shard.root,
         "path": shard.path,
@@ -457,7 +456,7 @@ def shard_facts(shard: Shard) -> dict[str, Any]:
         "format": shard.format,
         "container": shard.container,
         "encoding": shard.encoding,
-        "columns": [list(columns.text), columns.id, columns.source, columns.url],
+        "columns": shard.columns.facts,
         "twin": shard.twin,
         "reading": shard.reading,
         "lacks": list(shard.lacks),
@@ -472,11 +471,10 @@ def cut_facts(cut: Cut) -> list[Any]:
 
 def shard_of(facts: Mapping[str, Any], cuts: Iterable[Sequence[Any]] = ()) -> Shard:
     """Return the shard of what :func:`shard_facts` and :func:`cut_facts` gave."""
-    text, *others = facts["columns"]
     return Shard(
         **{
             **facts,
-            "columns": Columns(tuple(text), *others),
+            "columns": Columns.of_facts(facts["columns"]),
             "cuts": tuple(map(cut_of, cuts)),
             "lacks": tuple(facts["lacks"]),
         }
@@ -520,7 +518,8 @@ def released_facts(released: Released) -> tuple[dict[str, Any], dict[str, Any]]:
         "reasons": as_json(dict(released.reasons)),
         **{name: released.counts[name] for name in TOTALS},
     }
-    return row, {"files": [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files]}
+    files = [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files]
+    return row, {"files": files, "purged": [list(each) for each in released.purged]}
 
 
 def _split(columns: Mapping[str, list[Any]], row: int, body: Mapping[str, Any]) -> Split:
@@ -542,6 +541,7 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         doors,
         orjson.loads(facts["reasons"]),
         orjson.loads(facts["errors"]),
+        tuple((sha256, title, count) for sha256, title, count in body.get("purged", ())),
     )
     return Row(
         split,

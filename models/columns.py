@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import tldextract
 
 from models.errors import UsageError
+from models.evidence import recognise_evidence
 from models.shard import Columns
 
 USUAL = {
@@ -42,7 +43,7 @@ def recognise(names: Iterable[str], shard: str) -> Columns:
             f"{shard}: no column is called {', '.join(USUAL['text'])}; it has: {', '.join(there) or 'none'}. "
             "Name the text column in a run file (columns: {text: …}) or with --text"
         )
-    return Columns((text,), found["id"], found["source"], found["url"])
+    return Columns((text,), found["id"], found["source"], found["url"], recognise_evidence(there))
 
 
 @functools.cache

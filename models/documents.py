@@ -1,7 +1,7 @@
 """Documents: one batch of records in canonical columns, with the views that all taggers share."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +24,7 @@ class Documents:
         text: string array without nulls; several text columns or messages are joined by a line feed.
         source: string array without nulls.
         url: string array, null where the record has none.
+        provenance: string arrays with nulls by names of :data:`models.evidence.EVIDENCE`; only columns that the shard has.
     """
 
     rows: npt.NDArray[np.int64]
@@ -31,6 +32,7 @@ class Documents:
     text: pa.Array
     source: pa.Array
     url: pa.Array
+    provenance: Mapping[str, pa.Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,6 +96,13 @@ class Documents:
 
     def only(self, row: int) -> "Documents":
         """Return the documents with record number ``row`` of this batch alone."""
-        return Documents(
-            self.rows[row : row + 1], *(a.slice(row, 1) for a in (self.id, self.text, self.source, self.url))
-        )
+        evidence = {name: array.slice(row, 1) for name, array in self.provenance.items()}
+        name, text, source, url = (array.slice(row, 1) for array in (self.id, self.text, self.source, self.url))
+        return Documents(self.rows[row : row + 1], name, text, source, url, evidence)
+
+    def take(self, places: Sequence[int], rows: Sequence[int]) -> "Documents":
+        """Return the documents at some places of this batch, under other row numbers."""
+        at = pa.array(places, pa.int64())
+        evidence = {name: array.take(at) for name, array in self.provenance.items()}
+        name, text, source, url = (array.take(at) for array in (self.id, self.text, self.source, self.url))
+        return Documents(np.array(rows, np.int64), name, text, source, url, evidence)

@@ -6,7 +6,7 @@ with zstd, in the private store. It holds no text: content hashes, hashes of ids
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from models.errors import ConservationError
 from models.findings import SCHEMA as FINDINGS
 from models.findings import Findings
 from models.parsing import Parsed
+from models.purge import purged_rows, without_purged
 from models.view import octets
 
 FORMAT = 1
@@ -120,8 +121,15 @@ class LayerBuilder:
         self._findings = [(first, part) for first, part in self._findings if first < row]
         self._rows = row
 
-    def build(self, split: str, content: str, taggers: dict[str, str]) -> Layer:
+    def build(self, split: str, content: str, taggers: dict[str, str], purged: Iterable[int] = ()) -> Layer:
+        """Return the layer.
+
+        Args:
+            purged: rows that another layer of the split purges; those of which a finding here says so are purged anyway.
+        """
         table = pa.concat_tables([RECORDS.empty_table(), *self._records])
+        findings = pa.concat_tables([FINDINGS.empty_table(), *(part for _, part in self._findings)])
+        table, findings = without_purged(table, findings, {*purged, *purged_rows(findings)})
         # Encoded anew: neither batches nor the sources of rows that are gone may show in the bytes.
         columns = [
             pc.dictionary_encode(column.cast(pa.string()).combine_chunks())
@@ -130,7 +138,6 @@ class LayerBuilder:
             for column in table.columns
         ]
         records = pa.Table.from_arrays(columns, schema=RECORDS)
-        findings = pa.concat_tables([FINDINGS.empty_table(), *(part for _, part in self._findings)])
         return Layer(split, content, taggers, records, findings)
 
 
@@ -240,10 +247,10 @@ def merge(layers: Sequence[Layer], wanted: Mapping[str, str], content: str) -> M
     findings = pa.concat_tables([FINDINGS.empty_table(), *parts])
     if len(findings):
         findings = findings.take(pc.sort_indices(findings["row"]))
-    return Merged(first.records, findings)
+    return Merged(*without_purged(first.records, findings, purged_rows(findings)))
 
 
 def _same_entries(layer: Layer, other: Layer) -> bool:
     if layer is other:
         return True
-    return all(layer.records[name].equals(other.records[name]) for name in ("position", "content", "characters"))
+    return all(layer.records[name].equals(other.records[name]) for name in ("position", "content"))

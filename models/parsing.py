@@ -45,7 +45,7 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
     """Parse JSONL entries."""
     dead: dict[int, Dead] = {}
     rows: list[int] = []
-    values: list[tuple[str, str | None, str | None, str | None]] = []
+    values: list[tuple[str | None, ...]] = []
     if lines.dead is not None:
         dead[lines.row] = lines.dead
     if lines.block is not None:
@@ -58,15 +58,17 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
             except _NotARecord as error:
                 raw = data[start:end]
                 dead[row] = Dead(error.error, error.detail, raw, hashlib.sha256(raw).hexdigest())
-    columns = list(zip(*values, strict=True)) if values else [(), (), (), ()]
-    text, ids, sources, urls = (pa.array(list(column), pa.string()) for column in columns)
-    return _parsed(lines, np.array(rows, np.int64), (text, ids, sources, urls), dead, split, reading)
+    columns = list(zip(*values, strict=True)) if values else [()] * _width(split)
+    arrays = tuple(pa.array(list(column), pa.string()) for column in columns)
+    return _parsed(lines, np.array(rows, np.int64), arrays, dead, split, reading)
 
 
-def parse_line(
-    line: bytes, encoding: str, columns: Columns, reading: Reading
-) -> tuple[str, str | None, str | None, str | None]:
-    """Return text, id, source and URL of one line.
+def _width(split: Split) -> int:
+    return 4 + len(split.shard.columns.provenance)
+
+
+def parse_line(line: bytes, encoding: str, columns: Columns, reading: Reading) -> tuple[str | None, ...]:
+    """Return text, id, source and URL of one line, and then its provenance in the order of the mapping.
 
     The grammar is RFC 8259 as orjson reads it: no NaN, no lone surrogates, at most 1024 levels; the last of equal keys counts.
     """
@@ -86,7 +88,8 @@ def parse_line(
         if not isinstance(piece, str):
             raise _NotARecord("wrong_type", f"{type(piece).__name__} instead of text")
     ids = (_one(record, path) for path in (columns.id, columns.source, columns.url))
-    return "\n".join(found) if len(found) > 1 else found[0], *ids  # type: ignore[return-value]
+    evidence = (_one(record, path) for _, path in columns.provenance)
+    return "\n".join(found) if len(found) > 1 else found[0], *ids, *evidence
 
 
 @functools.cache
@@ -162,7 +165,7 @@ def parse_rows(rows: Rows, split: Split, reading: Reading) -> Parsed:
     columns = split.shard.columns
     if rows.batch is None:
         assert rows.dead is not None
-        return _parsed(rows, np.zeros(0, np.int64), _nothing(), {rows.row: rows.dead}, split, reading)
+        return _parsed(rows, np.zeros(0, np.int64), _nothing(split), {rows.row: rows.dead}, split, reading)
     batch = rows.batch
     text = flatten(batch, columns.text[0])
     if len(columns.text) > 1:
@@ -173,13 +176,14 @@ def parse_rows(rows: Rows, split: Split, reading: Reading) -> Parsed:
         text = pc.binary_join_element_wise(text, *others, "\n", null_handling="skip")
         text = pc.if_else(nothing, pa.scalar(None, pa.string()), text)
     kept, dead = _check_texts(text, batch, rows.row, reading, columns)
-    rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url)]
+    evidence = [path for _, path in columns.provenance]
+    rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url, *evidence)]
     arrays = tuple(array.take(pa.array(kept)) for array in (text, *rest))
     return _parsed(rows, kept + rows.row, arrays, dead, split, reading)
 
 
-def _nothing() -> tuple[pa.Array, ...]:
-    return tuple(pa.array([], pa.string()) for _ in range(4))
+def _nothing(split: Split) -> tuple[pa.Array, ...]:
+    return tuple(pa.array([], pa.string()) for _ in range(_width(split)))
 
 
 def _column(batch: pa.RecordBatch, path: str | None) -> pa.Array:
@@ -271,11 +275,13 @@ def _parsed(
     split: Split,
     reading: Reading,
 ) -> Parsed:
-    text, ids, sources, urls = arrays
+    text, ids, sources, urls, *evidence = arrays
     if ids.null_count:
         derived = [f"{split.shard.path}#{entries.positions[row - entries.row]}" for row in rows.tolist()]
         ids = pc.coalesce(ids, pa.array(derived, pa.string()))
-    documents = Documents(rows, ids, text, _sources(sources, urls, split, reading), urls)
+    names = [name for name, _ in split.shard.columns.provenance]
+    provenance = dict(zip(names, evidence, strict=True))
+    documents = Documents(rows, ids, text, _sources(sources, urls, split, reading), urls, provenance)
     return Parsed(entries.row, entries.positions, documents, dead)
 
 

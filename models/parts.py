@@ -53,10 +53,12 @@ AUDIT = pa.schema(
         ),
         pa.field("error", pa.string()),
         pa.field("detail", pa.string()),
+        pa.field("sha256", pa.string()),
     ]
 )
 """A row for every entry that was not simply kept, and one for each run of entries that were (``records`` of them, from
-``position`` through ``through``). Which list or model a tagger used stands in ``audit/taggers.json`` of the release."""
+``position`` through ``through``). ``sha256`` is that of a purged record's text, and of such
+a record nothing else is said. Which list or model a tagger used stands in ``audit/taggers.json`` of the release."""
 
 DEAD = pa.schema(
     [

@@ -81,7 +81,7 @@ def _plan(file: BinaryIO, head: bytes, root: str, path: str, reading: Reading, s
 
 
 def _lacks(columns: Columns, has: Callable[[str], bool]) -> tuple[str, ...]:
-    mapped = {"id": columns.id, "source": columns.source, "url": columns.url}
+    mapped = {"id": columns.id, "source": columns.source, "url": columns.url, **dict(columns.provenance)}
     return tuple(role for role, path in mapped.items() if path is not None and not has(path))
 
 

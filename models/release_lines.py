@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -62,8 +63,7 @@ def _note_ids(release: ReleasePass, lines: Lines) -> None:
     if lines.block is None or not named:
         return
     parsed = parse_lines(_only(lines, named), release.split, release.job.reading)
-    for at, name in zip(parsed.documents.rows.tolist(), parsed.documents.id.to_pylist(), strict=True):
-        release.ids[lines.row + named[at]] = name
+    release.note([lines.row + named[at] for at in parsed.documents.rows.tolist()], parsed.documents)
 
 
 def _redact(release: ReleasePass, lines: Lines) -> dict[int, bytes]:
@@ -84,8 +84,7 @@ def _redact(release: ReleasePass, lines: Lines) -> dict[int, bytes]:
             line, new = b"", ""
         texts.append(new)
         replaced[entry] = line
-    documents = type(documents)(np.array(rows, np.int64), documents.id, documents.text, documents.source, documents.url)
-    release.check_redacted(documents, texts)
+    release.check_redacted(replace(documents, rows=np.array(rows, np.int64)), texts)
     return replaced
 
 

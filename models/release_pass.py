@@ -1,5 +1,7 @@
 """The release pass over a split: the second reading, by which every entry leaves through one door."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,7 @@ from models.keys import same_key
 from models.layer import Known, Merged, known_of
 from models.parts import AUDIT, DEAD, PartFile, Parts
 from models.policy import Decider
+from models.purge import PURGE
 from models.redaction import Redaction
 from models.shard import Dead, Split
 from models.sources import STATES, SourceStates
@@ -26,9 +29,10 @@ from models.tagging import ensure_loaded
 from models.tally import sum_by_source
 from models.verdicts import DEAD as DEAD_DOOR
 from models.verdicts import DOORS, Outcome, Verdicts, decide, redactions, still_found
+from models.view import octets
 from models.writers import TableWriter
 
-VERSION = 2
+VERSION = 3
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"
@@ -48,6 +52,7 @@ class Released:
         doors: one row a source: how many of its records left by each door; dead letters without a source are under "".
         reasons: how often each category led to each action, one per record, as ``category\\taction``.
         errors: how many dead letters of each class.
+        purged: contents of which nothing else was kept: SHA-256, title of the list, how many records; sorted.
     """
 
     digest: str
@@ -56,6 +61,7 @@ class Released:
     doors: pa.Table
     reasons: Mapping[str, int]
     errors: Mapping[str, int]
+    purged: tuple[tuple[str, str, int], ...] = ()
 
 
 def release_digest(split: str, known: Known, job: Job, states: SourceStates) -> str:
@@ -222,10 +228,16 @@ class ReleasePass:
                 raise ConservationError(
                     f"{self.split.name}: {written.get(place, 0)} records written to {place}, {counts[count]} expected"
                 )
-        return Released(digest, tuple(files), counts, self._doors(), self._reasons(), self._errors())
+        doors, purged = self._doors(), tuple((*each, count) for each, count in sorted(self._purged.items()))
+        return Released(digest, tuple(files), counts, doors, self._reasons(), self._errors(), purged)
 
     def _audit_row(self, row: int, outcome: Outcome) -> dict[str, Any]:
         at = int(self._positions[row])
+        if outcome.purge:
+            sha256 = self._hashes.pop(row)
+            self._purged[sha256, outcome.purge] += 1
+            place = {"position": at, "through": at, "records": 1}
+            return place | {"door": DOORS[outcome.door], "action": outcome.action, "sha256": sha256}
         return {
             "id": None if outcome.error and self._sources[row] is None else self._id(row),
             "source": self._sources[row],
@@ -244,11 +256,25 @@ class ReleasePass:
             "detail": outcome.detail or None,
         }
 
-    ids: dict[int, str] = field(default_factory=dict)
-    """Ids of entries that are not simply kept, by row; the readers of the formats fill it in."""
+    _ids: dict[int, str] = field(default_factory=dict)
+    _hashes: dict[int, str] = field(default_factory=dict)
+    _purged: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def note(self, rows: Sequence[int], documents: Documents) -> None:
+        """Note what the audit will say of records that are not simply kept: ids, and of purged ones the hash of their content.
+
+        Args:
+            rows: of the split, of each of the documents.
+        """
+        names, texts = documents.id.to_pylist(), octets(documents.text)
+        for row, name, text in zip(rows, names, texts, strict=True):
+            if self.verdicts.outcomes[row].purge:
+                self._hashes[row] = hashlib.sha256(text).hexdigest()
+            else:
+                self._ids[row] = name
 
     def _id(self, row: int) -> str | None:
-        return PRIVATE_ID if row in self.verdicts.private_ids else self.ids.pop(row, None)
+        return PRIVATE_ID if row in self.verdicts.private_ids else self._ids.pop(row, None)
 
     def _end_run(self) -> None:
         if not self._run:
@@ -294,7 +320,7 @@ class ReleasePass:
             for pair in {
                 f"{reason.finding.category if reason.finding else reason.policy_rule}\t{reason.action}"
                 for reason in outcome.reasons
-            }:
+            } | ({f"{PURGE}\t{outcome.action}"} if outcome.purge else set()):
                 counts[pair] = counts.get(pair, 0) + 1
         return dict(sorted(counts.items()))
 

@@ -106,8 +106,7 @@ def _release_batch(release: ReleasePass, rows: Rows, batch: pa.RecordBatch, grou
             release.split,
             release.job.reading,
         )
-        for at, name in zip(parsed.documents.rows.tolist(), parsed.documents.id.to_pylist(), strict=True):
-            release.ids[rows.row + named[at]] = name
+        release.note([rows.row + named[at] for at in parsed.documents.rows.tolist()], parsed.documents)
         clean = _redact(release, rows, batch, named, parsed.documents)
     codec = group.facts.column(0).compression if group.facts.num_columns else ""
     has_schema = b"ARROW:schema" in (group.parquet.metadata.metadata or {})
@@ -138,8 +137,7 @@ def _redact(
     if not chosen:
         return batch
     places = [at[row] for row in chosen]
-    parts = (array.take(pa.array(places)) for array in (documents.id, documents.text, documents.source, documents.url))
-    redacted = Documents(np.array(chosen, np.int64), *parts)
+    redacted = documents.take(places, chosen)
     spans = [release.redactions(row, text) for row, text in zip(chosen, redacted.text.to_pylist(), strict=True)]
     columns = {name: batch[name] for name in batch.schema.names}
     texts: list[list[str]] = [[] for _ in chosen]

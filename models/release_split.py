@@ -103,6 +103,7 @@ def _to_json(released: Released) -> str:
         "doors": released.doors.to_pydict(),
         "reasons": dict(released.reasons),
         "errors": dict(released.errors),
+        "purged": [list(each) for each in released.purged],
     }
     return json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -117,4 +118,5 @@ def _from_json(text: bytes) -> Released:
         pa.table(facts["doors"], schema=schema),
         facts["reasons"],
         facts["errors"],
+        tuple((sha256, title, count) for sha256, title, count in facts["purged"]),
     )

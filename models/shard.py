@@ -1,17 +1,18 @@
 """Shards, splits, and how their records are to be read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from models.digest import digest_of, digest_of_file
 
 Format = Literal["jsonl", "parquet"]
 Container = Literal["", "gzip", "zstd", "bz2"]
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Version of everything that turns bytes into documents; part of every split's digest."""
 
 
@@ -30,16 +31,36 @@ class Columns:
     Attributes:
         text: one or more paths, joined by a line feed in this order.
         id, source, url: a path, or None where there is none.
+        provenance: pairs of a name of :data:`models.evidence.EVIDENCE` and a path, sorted.
     """
 
     text: tuple[str, ...] = ("text",)
     id: str | None = None
     source: str | None = None
     url: str | None = None
+    provenance: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def facts(self) -> list[Any]:
+        """The mapping as a JSON value, for digests and the catalogue."""
+        return [list(self.text), self.id, self.source, self.url, [list(pair) for pair in self.provenance]]
+
+    @classmethod
+    def of_facts(cls, facts: Sequence[Any]) -> "Columns":
+        """Return the mapping of what :attr:`facts` gave."""
+        text, record_id, source, url, provenance = facts
+        return cls(tuple(text), record_id, source, url, tuple((name, path) for name, path in provenance))
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path of the mapping."""
+        fields = [path for path in (self.id, self.source, self.url) if path is not None]
+        return [*self.text, *fields, *(path for _, path in self.provenance)]
 
     def in_words(self) -> str:
         """Return the mapping for people: ``text=content, id=doc_id``."""
         roles = {"text": "+".join(self.text), "id": self.id, "source": self.source, "url": self.url}
+        roles |= dict(self.provenance)
         return ", ".join(f"{role}={name}" for role, name in roles.items() if name)
 
 
@@ -70,7 +91,7 @@ class Reading:
         return digest_of(
             {
                 "version": CODE_VERSION,
-                "columns": None if columns is None else [list(columns.text), columns.id, columns.source, columns.url],
+                "columns": None if columns is None else columns.facts,
                 "source_from": self.source_from,
                 "encoding": self.encoding,
                 "max_record_bytes": self.max_record_bytes,
@@ -177,14 +198,13 @@ class Split:
     def digest(self, reading: Reading) -> str:
         """Digest of all that decides which records the split has and what they are called."""
         cut = self.cut
-        columns = self.shard.columns
         return digest_of(
             {
                 "reading": reading.digest,
                 "path": self.shard.path,
                 "shard": self.shard.checksum,
                 "format": [self.shard.format, self.shard.container, self.shard.encoding],
-                "columns": [list(columns.text), columns.id, columns.source, columns.url],
+                "columns": self.shard.columns.facts,
                 "range": [cut.start, cut.stop, cut.first_row],
                 "content": cut.checksum,
                 "flaw": list(cut.flaw),

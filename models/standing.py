@@ -265,11 +265,13 @@ def _as_kept(segment: Segment, counts: tuple[str, ...]) -> Standing:
 
 def _check_counted(each: Stood, columns: Mapping[str, Sequence[Any]]) -> None:
     assert each.receipt is not None
-    entries, dead, errors, counted = (columns[name][each.receipt] for name in ("entries", "dead", "errors", "counted"))
+    names = ("entries", "dead", "errors", "counted", "purged")
+    entries, dead, errors, counted, purged = (columns[name][each.receipt] for name in names)
     if dead:
         # Dead letters belong to no source, but for records on which a tagger raised.
         dead -= orjson.loads(errors).get("tagger_error", 0)
-    if counted + dead != entries:
+    if counted + dead + purged != entries:
         raise ConservationError(
-            f"{_name(each.place)}: its tally counts {counted} records and {dead} dead letters of {entries} entries; run again"
+            f"{_name(each.place)}: its tally counts {counted} records, {dead} dead letters and {purged} purged of {entries} entries; "
+            "run again"
         )

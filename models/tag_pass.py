@@ -17,6 +17,7 @@ from models.keys import same_key
 from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
 from models.parsing import Parsed, parse_lines, parse_rows
 from models.policy import Decider
+from models.purge import purged_rows
 from models.records import ShardStream, open_stream, read_lines, read_rows
 from models.redaction import pseudonym
 from models.shard import Split
@@ -58,6 +59,7 @@ class Tagged:
         characters: of all records.
         findings: how many by tagger.
         fresh: taggers whose findings the catalogue lacks; an earlier try of the run, or one that was killed, may have made them.
+        purged: records of which only position and content hash are known; they belong to no source.
     """
 
     split: str
@@ -70,6 +72,7 @@ class Tagged:
     characters: int
     findings: Mapping[str, int]
     fresh: tuple[str, ...]
+    purged: int = 0
 
     @property
     def dead(self) -> int:
@@ -100,7 +103,7 @@ def tag_split(
         missing = tuple(tagger for tagger in job.taggers if tagger.name in ref.taggers)
         fresh = tuple(tagger.name for tagger in missing)
         if not store.exists(ref.name):
-            layer = _tag(split, digest, missing, job, opener, beat, stream)
+            layer = _tag(split, digest, missing, job, opener, beat, stream, _purged(used, job, store))
             with scratch_file(folder) as path:
                 layer.write(path)
                 store.create_once(ref.name, path)
@@ -141,7 +144,18 @@ def _receipt(
         pc.sum(merged.records["characters"]).as_py() or 0,
         {row["values"]: row["counts"] for row in counts},
         fresh,
+        len(purged_rows(merged.findings)),
     )
+
+
+def _purged(refs: Sequence[LayerRef], job: Job, store: Store) -> list[int]:
+    """Return the rows that valid findings of other layers purge: a new layer must not hold them either."""
+    rows: set[int] = set()
+    for ref in refs:
+        valid = [name for name, digest in ref.taggers.items() if job.wanted.get(name) == digest]
+        findings = Layer.read(store.read(ref.name)).findings
+        rows |= purged_rows(findings.filter(pc.is_in(findings["tagger"], pa.array(valid, pa.string())))).keys()
+    return sorted(rows)
 
 
 def _errors(merged: Merged) -> dict[str, int]:
@@ -167,6 +181,7 @@ def _tag(
     opener: Opener,
     beat: Beat,
     stream: ShardStream | None,
+    purged: Sequence[int],
 ) -> Layer:
     for tagger in taggers:
         ensure_loaded(tagger, job.wanted[tagger.name])
@@ -180,14 +195,12 @@ def _tag(
             found = Findings.concat([found, tag_identifiers(documents, taggers, split.shard.path)])
         builder.add(parsed, found, _mask(documents, job, masked))
     ran = {tagger.name: job.wanted[tagger.name] for tagger in taggers}
-    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening})
+    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening}, purged)
 
 
 def _parsed(split: Split, job: Job, opener: Opener, stream: ShardStream | None) -> Iterator[Parsed]:
     if split.shard.format == "parquet":
-        columns = split.shard.columns
-        paths = [*columns.text, *(path for path in (columns.id, columns.source, columns.url) if path)]
-        names = sorted({steps(path)[0][0] for path in paths})
+        names = sorted({steps(path)[0][0] for path in split.shard.columns.paths})
         for rows in read_rows(opener, split, job.reading, names):
             yield parse_rows(rows, split, job.reading)
     elif stream is not None:

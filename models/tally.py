@@ -59,7 +59,8 @@ def sum_by_source(table: pa.Table, counts: Sequence[str]) -> pa.Table:
 def tally(known: Merged, decider: Decider) -> Tally:
     """Count the records of a split by source; dead letters have none and are not counted here."""
     records = known.records
-    alive = pc.is_null(records["error"]).to_numpy()
+    # Purged records have no source and are counted apart.
+    alive = pc.and_(pc.is_null(records["error"]), pc.is_valid(records["source"])).to_numpy()
     if not alive.any():
         return Tally.zero()
     unlawful = unlawful_rows(known, decider)

@@ -1,7 +1,7 @@
 """What becomes of every entry of a split: doors, reasons, and redactions that were checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from models.errors import UsageError
 from models.findings import ERROR, Finding
 from models.layer import Merged
 from models.policy import Decider, Reason, Verdict
+from models.purge import purged_rows
 from models.redaction import Redaction, label, pseudonym, union
 from models.sources import STATES, SourceStates
 from models.taggers import Tagger
@@ -36,6 +37,8 @@ class Outcome:
     redactions: Sequence[Redaction] = ()
     error: str = ""
     detail: str = ""
+    purge: str = ""
+    """Title of the list for which nothing of the record may be kept but its hash; see :mod:`models.purge`."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ def decide(known: Merged, decider: Decider, states: SourceStates) -> Verdicts:
     for row in np.flatnonzero(codes).tolist():
         outcomes.setdefault(row, by_state[codes[row]])
     _bury(known, outcomes)
+    for row, title in purged_rows(known.findings).items():
+        outcomes[row] = Outcome(DROPPED, "drop", purge=title)
     for row, outcome in list(outcomes.items()):
         doors[row] = outcome.door
         if outcome.action == "keep":
@@ -152,9 +157,7 @@ def still_found(
     documents: Documents, redacted: Sequence[str], taggers: Sequence[Tagger], decider: Decider
 ) -> list[bool]:
     """Tell for each redacted text whether the policy would still do anything to it, or a tagger fails on it."""
-    again = Documents(
-        documents.rows, documents.id, pa.array(list(redacted), pa.string()), documents.source, documents.url
-    )
+    again = replace(documents, text=pa.array(list(redacted), pa.string()))
     table = tag(again, taggers).table
     broken = set(table.filter(pc.equal(table["category"], ERROR))["row"].to_pylist())
     found: dict[int, list[Finding]] = dict(by_row(table))

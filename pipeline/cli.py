@@ -135,10 +135,11 @@ def _run(
     log_json: bool,
     name: str | None = None,
 ) -> None:
+    from pipeline.corpus import Corpus
     from pipeline.launch import launch, prepare
     from pipeline.logs import log_to_stderr
     from pipeline.progress import Shown
-    from pipeline.summary import show_result
+    from pipeline.summary import show_notices, show_result
     from transforms.pool import warm_up
 
     warm_up()
@@ -148,6 +149,8 @@ def _run(
     with Shown(quiet or log_json):
         result = launch(run, to_publish=to_publish, say=out.print)
     show_result(out, run, result)
+    if result.published is not None:
+        show_notices(Corpus(run.job.root))
 
 
 def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:
@@ -287,6 +290,7 @@ def publish(output: Output, run: RunOption = None) -> None:
     """Publish what a run --no-publish made, unless that was done before."""
     from pipeline.corpus import Corpus
     from pipeline.publish import publish as publish_outcome
+    from pipeline.summary import show_notices
     from pipeline.waiting import waiting
 
     corpus = Corpus(absolute(output, Path.cwd()))
@@ -295,6 +299,7 @@ def publish(output: Output, run: RunOption = None) -> None:
         _, outcome, started = waiting(corpus, run)
         published = publish_outcome(corpus, outcome, started)
     out.print(f"release {published.number} is {'in' if published.is_new else 'up to date in'} {output}", markup=False)
+    show_notices(corpus)
 
 
 @app.command()
@@ -527,34 +532,19 @@ def gc(
 
 @app.command()
 def artefact(
-    folder: Annotated[Path, typer.Argument(help="Folder of a list: one or more .tsv files.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a list or registry.")],
+    kind: Annotated[
+        str | None, typer.Option(help="lexicon, blocked or provenance; kept from before if not given, else lexicon.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="What it is; kept from before if not given.")] = None,
     licence: Annotated[
         str | None, typer.Option(help="Under what terms it may be used; kept from before if not given.")
     ] = None,
 ) -> None:
-    """Describe a folder of terms as a lexicon, with checksums; say so again after each change."""
-    from models.artefact import describe, read_description
-    from models.taggers.lexicon import Lexicon, read_terms
+    """Describe a folder of terms, of blocked addresses or of sources, with checksums; say so again after each change."""
+    from pipeline.artefact_kinds import describe_folder
 
-    names = sorted(path.name for path in folder.glob("*.tsv"))
-    if not names:
-        raise UsageError(f"{folder}: no .tsv file there; a list has the columns term, category and level")
-    known = read_description(folder)
-    made = describe(
-        folder,
-        kind=Lexicon.name,
-        version=1,
-        names=names,
-        title=title or known.get("title", folder.resolve().name),
-        licence=licence or known.get("licence", "not stated"),
-        made_with="winnow artefact",
-    )
-    terms = read_terms(made)
-    categories = len({term.category for term in terms})
-    out.print(
-        f"{folder}: {len(terms):,} distinct terms in {categories} categories, digest {made.digest[:12]}", markup=False
-    )
+    out.print(describe_folder(folder, kind, title, licence), markup=False)
 
 
 app.add_typer(index_app, name="index")

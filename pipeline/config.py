@@ -10,9 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from models.errors import UsageError
+from models.evidence import EVIDENCE
 from models.job import Job, Output
 from models.keys import key_from, key_id
 from models.policy import Policy, load_policy
@@ -64,6 +65,19 @@ class ColumnMapping(Strict):
     id: str | None = None
     source: str | None = None
     url: str | None = None
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("provenance")
+    @classmethod
+    def _check_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name not in EVIDENCE:
+                raise ValueError(f"unknown key {name!r}{near_miss(name, EVIDENCE)}")
+        return value
+
+    @property
+    def columns(self) -> Columns:
+        return Columns(self.text, self.id, self.source, self.url, tuple(sorted(self.provenance.items())))
 
 
 class MaxDead(Strict):
@@ -163,7 +177,7 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
     """
     file, folder = settings.file, settings.folder
     columns = file.columns
-    mapped = None if columns is None else Columns(columns.text, columns.id, columns.source, columns.url)
+    mapped = None if columns is None else columns.columns
     if mapped is None and file.source_from in ("column",):
         raise UsageError(f"{settings.name}: source_from: column needs columns.source")
     reading = Reading(mapped, file.source_from, _encoding(file.encoding), file.max_record_bytes, sample_ppm, limit)
@@ -178,11 +192,12 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
             f"{settings.name}: output and restricted must both be folders or both be on {SCHEME}; a release is shown in one way"
         )
     root = absolute(file.output, folder)
+    as_of = (file.as_of or datetime.now(UTC).date()).isoformat()
     policy = load_policy(_policy_path(file.policy, folder))
     _check_key(policy, key)
     job = Job(
         reading=reading,
-        taggers=make_taggers(file.taggers, folder, settings.name, file.key_env),
+        taggers=make_taggers(file.taggers, folder, settings.name, file.key_env, as_of),
         policy=policy,
         output=Output(file.gzip_level, file.dead_bytes),
         root=root,
@@ -190,7 +205,7 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
         split_size=file.split_size,
         key_env=file.key_env,
         key_id=key_id(key),
-        as_of=(file.as_of or datetime.now(UTC).date()).isoformat(),
+        as_of=as_of,
         max_dead_share_ppm=file.max_dead.share,
         max_dead_least=file.max_dead.at_least,
         allow_empty=file.allow_empty,
@@ -231,7 +246,7 @@ def _encoding(name: str) -> str:
 
 
 def make_taggers(
-    given: dict[str, dict[str, Any]] | None, folder: Path, place: str, key_env: str | None
+    given: dict[str, dict[str, Any]] | None, folder: Path, place: str, key_env: str | None, as_of: str
 ) -> tuple[Tagger, ...]:
     """Return configured taggers, loaded.
 
@@ -251,6 +266,8 @@ def make_taggers(
             values[key] = _artefacts(value, folder, key) if key in kind.paths else value
         if "key_env" in fields and key_env is not None:
             values.setdefault("key_env", key_env)
+        if "as_of" in fields:
+            values.setdefault("as_of", as_of)
         try:
             tagger = kind(**values)
         except (TypeError, ValueError) as error:

@@ -89,6 +89,8 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
         yield f"  file: {found.file}"
     if audit["action"] == "keep":
         yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and its source is clean"
+    if audit.get("sha256"):
+        yield f"  purged: nothing is kept of it but the SHA-256 of its text, {audit['sha256']}"
     if audit["error"]:
         yield f"  error: {audit['error']}: {audit['detail'] or ''}"
     for reason in audit["reasons"] or []:

@@ -19,6 +19,7 @@ from models.catalogue import Catalogue, Row
 from models.digest import digest_of, digest_of_file
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
+from pipeline import purged
 from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.releases import Staged, gone
 from pipeline.report import render_report
@@ -122,7 +123,10 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
             if (shard := catalogue.shard(path)) is not None
         ],
     }
+    contents = purged.purged(catalogue.rows(), manifest, purged.previous(corpus))
+    manifest["notices"] = purged.notices(contents, manifest)
     with corpus.releases.staging() as folder:
+        write_json(folder / purged.FILE, contents)
         parts = [part for row in catalogue.rows() for part in row.release.files]
         _stage(folder, catalogue, manifest, sources, corpus, parts)
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
@@ -158,7 +162,7 @@ def _stage(
     reasons, errors, dead = _sums(catalogue.rows())
     page = render_report(manifest | manifest["job"], sources, reasons, errors, dead)
     (staged / "report.html").write_text(page, "utf-8")
-    for name in ("sources.parquet", "sources.csv", "blacklist.json", "report.html", "audit/taggers.json"):
+    for name in ("sources.parquet", "sources.csv", "blacklist.json", purged.FILE, "report.html", "audit/taggers.json"):
         path = staged / name
         files.append({"path": name, "size": path.stat().st_size, "sha256": digest_of_file(path)})
     write_json(staged / "manifest.json", manifest | {"files": files})

@@ -22,7 +22,7 @@ from transforms.cloud import SCHEME, CloudStore
 from transforms.workspace import open_store
 
 CURRENT = "current"
-LINKS = (*PLACES, "sources.parquet", "sources.csv", "blacklist.json", "manifest.json", "report.html")
+LINKS = (*PLACES, "sources.parquet", "sources.csv", "blacklist.json", "purged.json", "manifest.json", "report.html")
 """What the root shows of the current release."""
 
 

@@ -53,6 +53,7 @@ class Status:
         release: number of the release that it was published as, or 0.
         silent: seconds since it last put something into the store, by the clock of this machine.
         again: name of the run that goes on in place of one that was outrun.
+        notices: of the release that it was published as: what its people must be told.
     """
 
     run: str
@@ -65,6 +66,7 @@ class Status:
     release: int
     silent: float
     again: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def status(corpus: Corpus, run: str | None = None, seen: dict[str, float] | None = None) -> Status:
@@ -105,7 +107,9 @@ def status(corpus: Corpus, run: str | None = None, seen: dict[str, float] | None
     if state == "failed" and not errors:
         errors = (ended["error"],)
     silent = max(0.0, time.time() - max(newest))
-    return Status(name, begun["engine"], begun["started"], plan, tuple(stages), state, errors, release, silent, again)
+    told = tuple(corpus.manifest(release).get("notices", ())) if release else ()
+    made = (name, begun["engine"], begun["started"], plan, tuple(stages), state, errors, release)
+    return Status(*made, silent, again, told)
 
 
 def begun(corpus: Corpus) -> list[str]:
@@ -173,5 +177,7 @@ def in_words(found: Status) -> Iterator[str]:
         yield f"  error: {error}" if found.state == "failed" else f"  error so far: {error}"
     if found.again:
         yield f"  another run published first; it went on as {found.again}"
+    for notice in found.notices:
+        yield f"  notice: {notice}"
     if found.state not in ENDED:
         yield f"  last sign of it {found.silent:,.0f} s ago, at {datetime.now(UTC):%H:%M:%S} UTC"

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.build import Run
+from pipeline.corpus import Corpus
 from pipeline.launch import Result
 
 
@@ -50,6 +51,12 @@ def show_result(out: Console, run: Run, result: Result) -> None:
         out.print(f"release {published.number} is in {run.job.root}", markup=False)
     else:
         out.print(f"nothing to do: release {published.number} is up to date", markup=False)
+
+
+def show_notices(corpus: Corpus) -> None:
+    """Print to standard error what the people of the current release must be told."""
+    for notice in corpus.manifest().get("notices", ()):
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"notice: {notice}", markup=False)
 
 
 def _show_plan(out: Console, plan: dict[str, Any]) -> None:

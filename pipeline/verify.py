@@ -15,6 +15,7 @@ from models.catalogue import Catalogue, Row
 from models.containers import open_container
 from models.digest import digest_of_file
 from models.lines import blocks
+from pipeline import purged
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LaidOut, laid_out
 from pipeline.waiting import Waiting
@@ -47,18 +48,27 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
             yield f"{file['path']}: missing"
     counts: Counter[str] = Counter()
     doors: dict[str, Counter[str]] = {}
+    hashes: Counter[str] = Counter()
     for row in catalogue.rows():
-        yield from _verify_split(release, row, counts, doors)
+        yield from _verify_split(release, row, counts, doors, hashes)
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
             yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"
     if sum(counts.values()) != manifest["counts"]["read"]:
         yield f"manifest: {manifest['counts']['read']} read, {sum(counts.values())} went out"
     yield from _verify_sources(release, doors)
+    if "notices" in manifest:  # releases of before have no such table
+        said = json.loads(release.read(purged.FILE))["purged"]
+        if hashes != Counter({entry["sha256"]: entry["count"] for entry in said if entry["count"]}):
+            yield f"{purged.FILE}: its contents are not those that the audit says were purged"
 
 
 def _verify_split(
-    release: Release | LaidOut, row: Row, counts: Counter[str], doors: dict[str, Counter[str]]
+    release: Release | LaidOut,
+    row: Row,
+    counts: Counter[str],
+    doors: dict[str, Counter[str]],
+    hashes: Counter[str],
 ) -> Iterator[str]:
     here: Counter[str] = Counter()
     parts = {part.place: part for part in row.release.files}
@@ -71,7 +81,7 @@ def _verify_split(
     said: Counter[str] = Counter()
     if audit is not None:
         with contextlib.suppress(FileNotFoundError), release.fetched(f"audit/{audit.name}") as path:
-            _read_audit(path, said, doors)
+            _read_audit(path, said, doors, hashes)
     here["dropped"] = said["dropped"]
     counts.update(here)
     for name in ("clean", "quarantined", "dropped", "dead"):
@@ -84,9 +94,13 @@ def _verify_split(
         yield f"{row.split.name}: {row.entries} entries, {sum(here.values())} went out"
 
 
-def _read_audit(path: Path, said: Counter[str], doors: dict[str, Counter[str]]) -> None:
-    """Add up a part of the audit, by door, and by source and door."""
-    for line in pq.read_table(path, columns=["door", "records", "source", "action"]).to_pylist():
+def _read_audit(path: Path, said: Counter[str], doors: dict[str, Counter[str]], hashes: Counter[str]) -> None:
+    """Add up a part of the audit, by door, by source and door, and by content of purged records."""
+    wanted = {"door", "records", "source", "action", "sha256"}
+    names = [name for name in pq.read_schema(path).names if name in wanted]
+    for line in pq.read_table(path, columns=names).to_pylist():
+        if line.get("sha256"):
+            hashes[line["sha256"]] += line["records"]
         said[{"quarantine": "quarantined"}.get(line["door"], line["door"])] += line["records"]
         if line["action"] != "keep":
             doors.setdefault(line["source"] or "", Counter())[line["door"]] += line["records"]

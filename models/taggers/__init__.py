@@ -13,9 +13,11 @@ from models.errors import UsageError
 from models.findings import Findings
 
 BUILT_IN = {
+    "blocked": "models.taggers.blocked:Blocked",
     "fingerprint": "models.taggers.fingerprint:Fingerprint",
     "lexicon": "models.taggers.lexicon:Lexicon",
     "personal": "models.taggers.personal:Personal",
+    "provenance": "models.taggers.provenance:Provenance",
 }
 """Name of a tagger: where its class is."""
 

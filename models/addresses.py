@@ -1,0 +1,154 @@
+"""Addresses in one form: hosts and URLs as the WHATWG URL Standard reads them (https://url.spec.whatwg.org), by ada.
+
+Two URLs are one if browsers, or a server that keeps to RFC 3986, would fetch the same: scheme, port and host are canonical (lower case,
+Punycode, numbers of IPv4, default ports gone), dot segments resolved, percent-escapes of unreserved characters undone (RFC 3986, 6.2.2)
+and others in upper case. Beyond that: ``http`` and ``https`` are one; user names, passwords and fragments, the last dot of a host and an
+empty query are left out. The case of paths and the order of queries stay: servers tell them apart.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ada_url import URL
+
+LONGEST = 1 << 16
+"""Characters of a URL; a longer one is not looked at."""
+
+_WEB = ("http:", "https:")
+PLAIN_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+"""Hosts that are canonical as they stand, but for Punycode, which needs checking, and addresses of digits."""
+_PLAIN_HOST = re.compile(PLAIN_HOST)
+# No dot at the start of a segment, no escape, no upper case in the host.
+_PLAIN_URL = re.compile(
+    r"https?://((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z0-9])((?:/(?!\.)[A-Za-z0-9._~!$&()*+,;=:@-]*)+(?:\?[A-Za-z0-9._~!$&()*+,;=:@/-]+)?)?"
+)
+_WITH_PORT = re.compile(r"[^/?#:@\s]+\.[^/?#:@\s]+:\d")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
+_ROUNDS = 20
+
+
+class Address(NamedTuple):
+    """A URL in canonical form.
+
+    Attributes:
+        host: without port and last dot; empty where the scheme has none (``urn:``).
+        rest: port (but 80 and 443 of the web), path and query, or all behind the scheme where there is no host.
+        scheme: empty for ``http`` and ``https``.
+    """
+
+    host: str
+    rest: str
+    scheme: str
+
+    @property
+    def place(self) -> str:
+        """Scheme and host, by which URLs are sought first."""
+        return f"{self.scheme}{self.host}"
+
+    @property
+    def whole(self) -> str:
+        """The URL; two are one if this is equal."""
+        return f"{self.scheme}{self.host}{self.rest}"
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def canonical_host(host: str) -> str | None:
+    """Return a host in canonical form, None if it is none: it has a port, a path, a wildcard or characters that hosts have not.
+
+    ``BÜCHER.example.`` is ``xn--bcher-kva.example``, ``0x7f.1`` is ``127.0.0.1``.
+    """
+    if _PLAIN_HOST.fullmatch(host) and "xn--" not in host and not _may_be_number(host):
+        return host if len(host) <= 253 else None
+    if not host or len(host) > LONGEST or set(host) & set("/?#@\\*% \t\r\n") or (":" in host and host[:1] != "["):
+        return None
+    try:
+        found = URL(f"http://{host}/").hostname.rstrip(".")
+    except ValueError:
+        return None
+    return found if found and "" not in found.split(".") else None
+
+
+def _may_be_number(host: str) -> bool:
+    # The standard's "ends in a number": the last label is digits or 0x…
+    last = host.rsplit(".", 1)[-1]
+    return last.isdigit() or last.startswith("0x")
+
+
+def canonical_url(url: str) -> Address | None:
+    """Return a URL in canonical form, None if it cannot be read as one or is too long.
+
+    What has no scheme is read as a web address (``host.example/path``), as people write them; a path alone names no place and is None.
+    """
+    if (match := _PLAIN_URL.fullmatch(url)) is not None and not _may_be_number(match[1]) and "xn--" not in match[1]:
+        # Most are canonical as they stand, and the parser takes ten times as long.
+        return Address(match[1], match[2] or "/", "") if len(match[1]) <= 253 and len(url) <= LONGEST else None
+    url = url.strip()
+    if not url or len(url) > LONGEST or not url.isprintable():
+        # The standard takes tabs and line feeds out; so that evasion by them is not worth the while, so do we.
+        url = re.sub(r"[\t\r\n]", "", url)
+        if not url or len(url) > LONGEST:
+            return None
+    if url.startswith("//"):
+        url = f"http:{url}"
+    elif _WITH_PORT.match(url) or not _SCHEME.match(url):
+        if url[0] in "/\\?#.":
+            return None
+        url = f"http://{url}"
+    for _ in range(_ROUNDS):
+        try:
+            parsed = URL(url)
+        except ValueError:
+            return None
+        address = _address(parsed)
+        again = f"{parsed.protocol}{'//' if address.host else ''}{address.host}{address.rest}"
+        if again == url:
+            return address
+        url = again
+    return None
+
+
+def _address(parsed: URL) -> Address:
+    host = parsed.hostname.rstrip(".")
+    is_web = parsed.protocol in _WEB
+    port = f":{parsed.port}" if parsed.port and not (is_web and parsed.port in ("80", "443")) else ""
+    query = parsed.search if parsed.search != "?" else ""
+    rest = f"{port}{_unescaped(parsed.pathname)}{_unescaped(query)}"
+    return Address(host, rest, "" if is_web else parsed.protocol)
+
+
+def _unescaped(part: str) -> str:
+    if "%" not in part:
+        return part
+    return _ESCAPE.sub(lambda match: _plain(match[0]), part)
+
+
+def _plain(escape: str) -> str:
+    char = chr(int(escape[1:], 16))
+    return char if char in _UNRESERVED else escape.upper()
+
+
+def suffixes_of(host: str) -> Iterator[str]:
+    """Give a host and the domains that it lies in, on the borders of labels; an address of digits lies in none."""
+    yield host
+    if host.startswith("[") or host.replace(".", "").isdigit():
+        return
+    while "." in host:
+        host = host.split(".", 1)[1]
+        yield host
+
+
+def prefixes_of(address: Address) -> Iterator[str]:
+    """Give the beginnings of a URL on the borders of segments, without a last slash: ``h``, ``h/a``, ``h/a/b``, and where a query follows."""
+    path = address.rest.partition("?")[0]
+    whole = address.place
+    at = path.find("/")
+    yield whole + (path if at < 0 else path[:at])
+    while at >= 0:
+        after = path.find("/", at + 1)
+        if (after if after >= 0 else len(path)) > at + 1:
+            yield whole + (path if after < 0 else path[:after])
+        at = after
