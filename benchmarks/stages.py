@@ -397,14 +397,14 @@ def run_once(how: str, corpus: Path, workers: int) -> None:
 
 def bare_loop(run: Any) -> None:
     """Do what the graph does, one call after another."""
-    from transforms.plan import plan_task, plan_tasks
+    from transforms.plan import named_shards, plan_task, plan_tasks
     from transforms.release import release_task
     from transforms.tag import tag_task
     from transforms.workspace import workspace
 
     job, space = run.job, workspace(run.job)
     means = job, space.store, space.scratch
-    tasks = plan_tasks(run.patterns, job, run.input_root, run.base)
+    tasks = plan_tasks(named_shards(run.patterns, job, run.input_root), job, run.input_root, run.base)
     packs = [plan_task(task, (job, run.input_root), _ignore) for task in tasks]
     agenda = settle(packs, Catalogue.empty(), job, False, space.store, space.scratch)
     todo = tag_tasks(agenda, job, space.store)

@@ -109,4 +109,5 @@ def _end(root: str, run: str, said: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker's end is its own
     watch(sys.argv[1], sys.argv[2], float(sys.argv[3]))
