@@ -55,6 +55,14 @@ def form_of(text: str) -> RowForm:
     return RowForm(safe_view(pa.array([text], pa.string())), 0)
 
 
+SPARE = "z中y，" * GUARANTEE
+
+
+def just_enough(text: str) -> str:
+    """Return the shortest beginning of a text with the bytes of form that are guaranteed to be found."""
+    return next(text[:end] for end in range(len(text) + 1) if len(form_of(text[:end]).data) >= GUARANTEE)
+
+
 def find(index: Path, text: str) -> list[Finding]:
     return list(Fingerprint((str(index),)).tag(Documents.of([text])))
 
@@ -64,8 +72,7 @@ def find(index: Path, text: str) -> list[Finding]:
 def test_every_shared_run_of_guaranteed_length_is_found(
     tmp_path_factory: pytest.TempPathFactory, before: str, after: str, start: str, end: str, run: str
 ) -> None:
-    enough = len(form_of(run).data) >= GUARANTEE
-    run = run if enough else run + "z中y" * GUARANTEE
+    run = just_enough(run + SPARE)
     index = tmp_path_factory.mktemp("index") / "works"
     # Nothing is set aside: one work has each fingerprint.
     build_index([Work("w", before + run + after)], index)
