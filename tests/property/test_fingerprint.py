@@ -68,7 +68,7 @@ def find(index: Path, text: str) -> list[Finding]:
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS, VARIED)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_every_shared_run_of_guaranteed_length_is_found(
     tmp_path_factory: pytest.TempPathFactory, before: str, after: str, start: str, end: str, run: str
 ) -> None:
@@ -90,7 +90,7 @@ def test_every_shared_run_of_guaranteed_length_is_found(
 
 
 @given(TEXTS, TEXTS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_whatever_is_found_is_in_the_work(tmp_path_factory: pytest.TempPathFactory, work: str, text: str) -> None:
     work += "0123456789" * 4
     index = tmp_path_factory.mktemp("index") / "works"
@@ -118,7 +118,7 @@ def test_fingerprints_of_a_record_do_not_depend_on_its_neighbours(texts: list[st
 
 
 @given(TEXTS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_fingerprints_leave_no_gap(text: str) -> None:
     size = len(form_of(text).data)
     starts = [
