@@ -57,6 +57,7 @@ _MORE = {
         "text": "where the text is; several are joined by a line feed, in this order",
         "id": "default is shard and position, as in `web.jsonl#1234`",
         "source": "who the record is from; what the 5 % rule counts by",
+        "provenance": "names and paths of [evidence](show-where-data-comes-from.md)",
         "url": "the source is its registrable domain where no column names one",
     },
     "MaxDead": {
@@ -147,7 +148,13 @@ def tagger_table(name: str) -> str:
     rows = []
     for field in dataclasses.fields(kind_of):  # type: ignore[arg-type]
         value = field.default
-        shown = "**required**" if value is dataclasses.MISSING else "" if value is None else f"`{_written(value)}`"
+        shown = (
+            "**required**"
+            if value is dataclasses.MISSING
+            else ""
+            if value in (None, "", ())
+            else f"`{_written(value)}`"
+        )
         rows.append(f"| `{field.name}` | {shown} | {said[field.name]} |")
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
 

@@ -20,7 +20,7 @@ from models.errors import ConservationError
 from models.findings import SCHEMA as FINDINGS
 from models.findings import Findings
 from models.parsing import Parsed
-from models.purge import purged_rows, without_purged
+from models.purge import emptied_rows, purged_rows, still_purged, without_purged
 from models.view import octets
 
 FORMAT = 1
@@ -237,6 +237,7 @@ def merge(layers: Sequence[Layer], wanted: Mapping[str, str], content: str) -> M
     """
     first = layers[0]
     parts = []
+    emptied: set[int] = set()
     for name, digest in sorted(wanted.items()):
         layer = next((layer for layer in layers if layer.taggers.get(name) == digest), None)
         if layer is None:
@@ -244,7 +245,9 @@ def merge(layers: Sequence[Layer], wanted: Mapping[str, str], content: str) -> M
         if layer.content != content or not _same_entries(layer, first):
             raise ConservationError("the layers of this split are not of the same bytes and entries; run again")
         parts.append(layer.findings.filter(pc.equal(layer.findings["tagger"], name)))
+        emptied |= emptied_rows(layer.records)
     findings = pa.concat_tables([FINDINGS.empty_table(), *parts])
+    findings = pa.concat_tables([findings, still_purged(emptied - purged_rows(findings).keys())])
     if len(findings):
         findings = findings.take(pc.sort_indices(findings["row"]))
     return Merged(*without_purged(first.records, findings, purged_rows(findings)))

@@ -10,7 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.findings import Finding, Findings
+
 PURGE = "blocked.purge"
+EARLIER = "an earlier list"
+"""In place of a list's title where the list has let a record go that its layers do not know any more."""
 
 
 def purged_rows(findings: pa.Table) -> dict[int, str]:
@@ -18,6 +22,17 @@ def purged_rows(findings: pa.Table) -> dict[int, str]:
     found = findings.filter(pc.equal(findings["category"], PURGE))
     rows = zip(reversed(found["row"].to_pylist()), reversed(found["rule"].to_pylist()), strict=True)
     return dict(sorted(rows))
+
+
+def emptied_rows(records: pa.Table) -> set[int]:
+    """Return the rows of a layer's records that were purged when it was made: no dead letters, and yet without a source."""
+    emptied = pc.and_(pc.is_null(records["error"]), pc.is_null(records["source"])).to_numpy()
+    return set(np.flatnonzero(emptied).tolist())
+
+
+def still_purged(rows: Iterable[int]) -> pa.Table:
+    """Return findings by which rows stay purged that no list purges any more: what a layer lacks, nobody may take for clean."""
+    return Findings.of(0, [Finding(row, "blocked", PURGE, EARLIER, 1.0) for row in rows]).table
 
 
 def without_purged(records: pa.Table, findings: pa.Table, rows: Iterable[int]) -> tuple[pa.Table, pa.Table]:

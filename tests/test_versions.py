@@ -10,9 +10,11 @@ import json
 from pathlib import Path
 
 from models import layer, release_pass, shard
+from models.taggers.blocked import Blocked
 from models.taggers.fingerprint import Fingerprint
 from models.taggers.lexicon import Lexicon
 from models.taggers.personal import Personal
+from models.taggers.provenance import Provenance
 
 ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).with_name("versions.json")
@@ -23,18 +25,31 @@ VERSIONS = {
         shard.CODE_VERSION,
         [
             *("models/shard.py", "models/planning.py", "models/containers.py", "models/lines.py", "models/records.py"),
-            *("models/parsing.py", "models/parquet.py", "models/columns.py", "models/documents.py"),
+            *(
+                "models/parsing.py",
+                "models/parquet.py",
+                "models/columns.py",
+                "models/documents.py",
+                "models/evidence.py",
+            ),
         ],
     ),
     "models.layer.FORMAT": (
         layer.FORMAT,
-        ["models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py"],
+        ["models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py", "models/purge.py"],
     ),
     "models.release_pass.VERSION": (
         release_pass.VERSION,
         [
             *("models/release_pass.py", "models/release_lines.py", "models/release_rows.py", "models/release_split.py"),
-            *("models/redaction.py", "models/writers.py", "models/parts.py", "models/verdicts.py", "models/policy.py"),
+            *(
+                "models/redaction.py",
+                "models/purge.py",
+                "models/writers.py",
+                "models/parts.py",
+                "models/verdicts.py",
+                "models/policy.py",
+            ),
         ],
     ),
     "Fingerprint.version": (
@@ -51,6 +66,11 @@ VERSIONS = {
         ],
     ),
     "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", "models/taggers/scanner.py", *_VIEW]),
+    "Blocked.version": (Blocked.version, ["models/taggers/blocked.py", "models/blocklist.py", "models/addresses.py"]),
+    "Provenance.version": (
+        Provenance.version,
+        ["models/taggers/provenance.py", "models/source_registry.py", "models/licences.py", "models/evidence.py"],
+    ),
     "Personal.version": (
         Personal.version,
         [

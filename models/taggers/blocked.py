@@ -28,7 +28,11 @@ from models.view import octets
 
 @dataclass(frozen=True)
 class Blocked:
-    """Finds the entries of ``lists``, each the folder of a ``blocked`` artefact."""
+    """Finds records of hosts, URLs and contents that are listed.
+
+    Attributes:
+        lists: folders of artefacts of kind ``blocked``.
+    """
 
     name: ClassVar[str] = "blocked"
     version: ClassVar[int] = 1

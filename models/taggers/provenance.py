@@ -72,7 +72,7 @@ class Provenance:
         registry: folders of artefacts of kind ``provenance``; none: a record's own columns must show everything.
         as_of: the day on which entries must be valid, ISO 8601; that of the run unless given.
         allowed_licences: globs over SPDX identifiers.
-        required: by kind, the fields of :data:`models.evidence.EVIDENCE` that must be there; kinds left out are as in :data:`REQUIRED`.
+        required: by kind, the evidence that must be there; kinds left out need what they need by default.
 
     Raises:
         UsageError: if a kind, field or day does not exist.

@@ -1,0 +1,110 @@
+"""Addresses: one form for all ways to write a host or URL, and what lies above it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.addresses import canonical_host, canonical_url, prefixes_of, suffixes_of
+
+PIECES = st.sampled_from(
+    [
+        *"aZ0.-~%/?#:@\\ é中",
+        "%41",
+        "%2e",
+        "%2E",
+        "%2f",
+        "..",
+        "x.example",
+        "http://",
+        "HTTPS://",
+        ":80",
+        ":443",
+        "xn--",
+        "//",
+    ]
+)
+URLS = st.lists(PIECES, max_size=12).map("".join)
+
+SAME = [
+    ("http://x.example/a", "https://X.EXAMPLE:443/a#part"),
+    ("https://x.example/", "x.example"),
+    ("https://x.example./", "https://user:secret@x.example"),
+    ("https://x.example/a/../b", "https://x.example/%62"),
+    ("https://x.example/%e4%b8%ad", "https://x.example/中"),
+    ("http://127.0.0.1/", "http://0x7f.1/"),
+    ("https://xn--bcher-kva.example/", "https://BÜCHER.example/"),
+    ("https://x.example/?", "https://x.example"),
+    ("https://x.example/a", "https://x.ex\tample/a"),
+]
+OTHER = [
+    ("https://x.example/a", "https://x.example/A"),
+    ("https://x.example/?a=1&b=2", "https://x.example/?b=2&a=1"),
+    ("https://x.example/", "https://www.x.example/"),
+    ("https://x.example/a", "https://x.example/a/"),
+    ("https://x.example/a%2Fb", "https://x.example/a/b"),
+    ("https://x.example:8080/", "https://x.example/"),
+    ("ftp://x.example/", "https://x.example/"),
+]
+
+
+@pytest.mark.parametrize(("one", "two"), SAME)
+def test_urls_that_fetch_the_same_are_one(one: str, two: str) -> None:
+    assert canonical_url(one) == canonical_url(two) is not None
+
+
+@pytest.mark.parametrize(("one", "two"), OTHER)
+def test_urls_that_servers_tell_apart_are_two(one: str, two: str) -> None:
+    assert canonical_url(one) != canonical_url(two)
+
+
+@given(URLS)
+@settings(max_examples=500)
+def test_the_canonical_form_of_a_url_is_its_own(url: str) -> None:
+    found = canonical_url(url)
+    if found is not None and found.host:
+        assert canonical_url(f"{found.scheme or 'http:'}//{found.host}{found.rest}") == found
+
+
+@given(st.lists(st.sampled_from([*"aZ09.-é中", "xn--", "0x"]), max_size=10).map("".join))
+@settings(max_examples=500)
+def test_the_canonical_form_of_a_host_is_its_own(host: str) -> None:
+    found = canonical_host(host)
+    if found is not None:
+        assert canonical_host(found) == found
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", " ", "/path", "?q", "#f", "http://", "http://a b/", "not a url", "..", "https://x.example/" + "a" * 70_000],
+)
+def test_what_names_no_place_is_no_url(url: str) -> None:
+    assert canonical_url(url) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["", "*.x.example", "x.example:80", "x.example/", "a..b", ".x.example", "a b", "http://x.example"]
+)
+def test_what_is_more_or_less_than_a_host_is_none(host: str) -> None:
+    assert canonical_host(host) is None
+
+
+LABEL = st.text("ab1", min_size=1, max_size=3).map(lambda label: f"x{label}")
+HOST = st.lists(LABEL, min_size=1, max_size=5).map(".".join)
+
+
+@given(HOST, HOST)
+def test_a_host_lies_in_another_if_it_ends_with_it_on_the_border_of_a_label(inner: str, outer: str) -> None:
+    assert (outer in suffixes_of(inner)) == (inner == outer or inner.endswith(f".{outer}"))
+
+
+def test_an_address_of_digits_lies_in_no_other() -> None:
+    assert list(suffixes_of("10.1.2.3")) == ["10.1.2.3"]
+
+
+@given(st.lists(LABEL, max_size=4), st.lists(LABEL, max_size=4), st.sampled_from(["", "?q=1"]))
+def test_a_url_lies_under_another_on_the_borders_of_segments(path: list[str], prefix: list[str], query: str) -> None:
+    url = canonical_url("/".join(["https://x.example", *path]) + query)
+    above = canonical_url("/".join(["https://x.example", *prefix]))
+    assert url is not None
+    assert above is not None
+    assert (above.whole.rstrip("/") in prefixes_of(url)) == (path[: len(prefix)] == prefix)
