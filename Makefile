@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale bench-category models docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -97,6 +97,26 @@ test-huge: setup ## one gzip shard of 5 GB: parts, kill and resume, memory; an h
 bench: flink tools ## CPU milliseconds per MB by stage, and every engine against a bare loop
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/engines.py
+
+# Text for models, from Debian packages and the development data.
+MODEL_DATA := build/model-data
+$(MODEL_DATA)/ready: benchmarks/model_data.py | $(READY)
+	$(BIN)/python benchmarks/model_data.py $(MODEL_DATA) ../shared/data
+	@touch $@
+
+models: $(MODEL_DATA)/ready ## the demonstration models, into build/models; needs apt-get and ../shared/data; minutes
+	rm -rf build/models
+	cd $(MODEL_DATA) && ../../$(BIN)/winnow model train cold_train.jsonl --output ../models/zh-discrimination-demo \
+	  --options ../../benchmarks/models/zh-discrimination-demo.yaml --dev cold_dev.jsonl \
+	  --benign web-zh-a.jsonl --benign fortunes-zh-a.jsonl --benign-test web-zh-b.jsonl --benign-test fortunes-zh-b.jsonl \
+	  --benign-test debian-reference-zh.jsonl --benign-test debian-faq-zh.jsonl --benign-test libreoffice-help-zh.jsonl
+	cd $(MODEL_DATA) && ../../$(BIN)/winnow model train davidson.jsonl toxic_sentences.jsonl --output ../models/en-abuse-demo \
+	  --options ../../benchmarks/models/en-abuse-demo.yaml --negatives wordnet.jsonl --negatives python-a.jsonl \
+	  --benign fortunes-en-a.jsonl --benign manpages-en.jsonl --benign-test fortunes-en-b.jsonl --benign-test python-b.jsonl
+	@diff -rq build/models configs/models && echo "the shipped models are these" || echo "to ship them: cp -r build/models/* configs/models"
+
+bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagger, and how much benign text it flags; minutes
+	$(BIN)/python benchmarks/category.py $(MODEL_DATA)
 
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py

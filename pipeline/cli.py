@@ -15,6 +15,7 @@ import yaml
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
+from pipeline import model_commands
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 
 app = typer.Typer(
@@ -551,6 +552,9 @@ def artefact(
     out.print(
         f"{folder}: {len(terms):,} distinct terms in {categories} categories, digest {made.digest[:12]}", markup=False
     )
+
+
+app.add_typer(model_commands.app, name="model")
 
 
 def main() -> None:

@@ -247,7 +247,7 @@ def make_taggers(
             if key not in fields:
                 raise UsageError(f"{place}: taggers.{name}: unknown key {key!r}{near_miss(key, sorted(fields))}")
             value = tuple(value) if isinstance(value, list) else value
-            values[key] = _artefacts(value, folder) if key in kind.paths else value
+            values[key] = _artefacts(value, folder, key) if key in kind.paths else value
         if "key_env" in fields and key_env is not None:
             values.setdefault("key_env", key_env)
         try:
@@ -259,13 +259,15 @@ def make_taggers(
     return tuple(taggers)
 
 
-def _artefacts(value: Any, folder: Path) -> tuple[str, ...]:
-    """Return paths of artefacts; a name without a slash that is shipped is the shipped one."""
-    found = []
-    for name in (value,) if isinstance(value, str) else value:
-        shipped = files("configs") / "lists" / name
-        found.append(str(shipped) if "/" not in name and shipped.is_dir() else absolute(name, folder))
-    return tuple(found)
+def _artefacts(value: Any, folder: Path, kind: str) -> tuple[str, ...]:
+    """Return paths of artefacts; a name without a slash that is shipped (in ``configs/lists``, ``configs/models``) is the shipped one."""
+    return tuple(shipped_or_own(name, folder, kind) for name in ((value,) if isinstance(value, str) else value))
+
+
+def shipped_or_own(name: str, folder: Path, kind: str) -> str:
+    """Return the path of the shipped artefact of a name without a slash, otherwise that of the folder it names."""
+    shipped = files("configs") / kind / name
+    return str(shipped) if "/" not in name and shipped.is_dir() else absolute(name, folder)
 
 
 def input_root(settings: Settings) -> str:

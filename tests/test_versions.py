@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from models import layer, release_pass, shard
+from models.taggers.category import Category
 from models.taggers.lexicon import Lexicon
 from models.taggers.personal import Personal
 
@@ -35,6 +36,10 @@ VERSIONS = {
             *("models/release_pass.py", "models/release_lines.py", "models/release_rows.py", "models/release_split.py"),
             *("models/redaction.py", "models/writers.py", "models/parts.py", "models/verdicts.py", "models/policy.py"),
         ],
+    ),
+    "Category.version": (
+        Category.version,
+        ["models/taggers/category.py", "models/category_model.py", "models/windows.py", *_VIEW],
     ),
     "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", "models/taggers/scanner.py", *_VIEW]),
     "Personal.version": (

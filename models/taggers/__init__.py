@@ -13,6 +13,7 @@ from models.errors import UsageError
 from models.findings import Findings
 
 BUILT_IN = {
+    "category": "models.taggers.category:Category",
     "lexicon": "models.taggers.lexicon:Lexicon",
     "personal": "models.taggers.personal:Personal",
 }
