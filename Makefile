@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint bench-category models docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -107,6 +107,26 @@ bench-peers: peers ## CPU milliseconds per MB beside datatrove, dolma and Presid
 
 bench-fingerprint: setup ## an index of ten million fingerprints, and one of a million through Beam; minutes
 	$(BIN)/python benchmarks/fingerprint.py
+
+# Text for models, from Debian packages and the development data.
+MODEL_DATA := build/model-data
+$(MODEL_DATA)/ready: benchmarks/model_data.py | $(READY)
+	$(BIN)/python benchmarks/model_data.py $(MODEL_DATA) ../shared/data
+	@touch $@
+
+models: $(MODEL_DATA)/ready ## the demonstration models, into build/models; needs apt-get and ../shared/data; minutes
+	rm -rf build/models
+	cd $(MODEL_DATA) && ../../$(BIN)/winnow model train cold_train.jsonl --output ../models/zh-discrimination-demo \
+	  --options ../../benchmarks/models/zh-discrimination-demo.yaml --dev cold_dev.jsonl \
+	  --benign web-zh-a.jsonl --benign fortunes-zh-a.jsonl --benign-test web-zh-b.jsonl --benign-test fortunes-zh-b.jsonl \
+	  --benign-test debian-reference-zh.jsonl --benign-test debian-faq-zh.jsonl --benign-test libreoffice-help-zh.jsonl
+	cd $(MODEL_DATA) && ../../$(BIN)/winnow model train davidson.jsonl toxic_sentences.jsonl --output ../models/en-abuse-demo \
+	  --options ../../benchmarks/models/en-abuse-demo.yaml --negatives wordnet.jsonl --negatives python-a.jsonl \
+	  --benign fortunes-en-a.jsonl --benign manpages-en.jsonl --benign-test fortunes-en-b.jsonl --benign-test python-b.jsonl
+	@diff -rq build/models configs/models && echo "the shipped models are these" || echo "to ship them: cp -r build/models/* configs/models"
+
+bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagger, and how much benign text it flags; minutes
+	$(BIN)/python benchmarks/category.py $(MODEL_DATA)
 
 docs: setup ## write docs/run-file.md anew from the code
 	$(BIN)/python docs/generate.py

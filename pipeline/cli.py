@@ -18,6 +18,7 @@ from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 from pipeline.engines import check_workers
 from pipeline.index_commands import index_app
+from pipeline.model_commands import app as model_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -548,6 +549,7 @@ def artefact(
 
 
 app.add_typer(index_app, name="index")
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:

@@ -278,12 +278,14 @@ def make_taggers(
 
 
 def _artefacts(value: Any, folder: Path, kind: str) -> tuple[str, ...]:
-    """Return paths of artefacts; a name without a slash that is shipped, in ``configs/lists`` and so on, is the shipped one."""
-    found = []
-    for name in (value,) if isinstance(value, str) else value:
-        shipped = files("configs") / kind / name
-        found.append(str(shipped) if "/" not in name and shipped.is_dir() else absolute(name, folder))
-    return tuple(found)
+    """Return paths of artefacts; a name without a slash that is shipped (in ``configs/lists``, ``configs/models``) is the shipped one."""
+    return tuple(shipped_or_own(name, folder, kind) for name in ((value,) if isinstance(value, str) else value))
+
+
+def shipped_or_own(name: str, folder: Path, kind: str) -> str:
+    """Return the path of the shipped artefact of a name without a slash, otherwise that of the folder it names."""
+    shipped = files("configs") / kind / name
+    return str(shipped) if "/" not in name and shipped.is_dir() else absolute(name, folder)
 
 
 def input_root(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models import layer, release_pass, shard
 from models.taggers.blocked import Blocked
+from models.taggers.category import Category
 from models.taggers.fingerprint import Fingerprint
 from models.taggers.lexicon import Lexicon
 from models.taggers.personal import Personal
@@ -64,6 +65,10 @@ VERSIONS = {
             ),
             *_VIEW,
         ],
+    ),
+    "Category.version": (
+        Category.version,
+        ["models/taggers/category.py", "models/category_model.py", "models/windows.py", *_VIEW],
     ),
     "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", "models/taggers/scanner.py", *_VIEW]),
     "Blocked.version": (Blocked.version, ["models/taggers/blocked.py", "models/blocklist.py", "models/addresses.py"]),

@@ -14,6 +14,7 @@ from models.findings import Findings
 
 BUILT_IN = {
     "blocked": "models.taggers.blocked:Blocked",
+    "category": "models.taggers.category:Category",
     "fingerprint": "models.taggers.fingerprint:Fingerprint",
     "lexicon": "models.taggers.lexicon:Lexicon",
     "personal": "models.taggers.personal:Personal",

@@ -51,6 +51,14 @@ class Lexicon:
         """Digest of the lists' contents, not of where they lie."""
         return digest_of({"tagger": self.name, "version": self.version, "lists": [a.digest for a in self._artefacts()]})
 
+    def covers(self) -> dict[str, tuple[str, ...]]:
+        """Return the categories that lists have terms of, with the lists' folder names."""
+        covered: dict[str, list[str]] = {}
+        for artefact in self._artefacts():
+            for category in sorted({term.category for term in read_terms(artefact)}):
+                covered.setdefault(category, []).append(artefact.folder.name)
+        return {category: tuple(names) for category, names in covered.items()}
+
     def load(self) -> None:
         digest = self.digest
         if self.lists not in _LOADED or _LOADED[self.lists][0] != digest:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import make_model
 
 from models.artefact import describe
 from models.documents import Documents
@@ -110,8 +111,16 @@ def sample_of_provenance(folder: Path) -> Sample:
     return Sample({"registry": one, "as_of": "2026-01-02"}, ["any text", "", "文"], others, ("source", "provenance"))
 
 
+def sample_of_category(folder: Path) -> Sample:
+    one = (make_model(folder / "one"),)
+    two = (make_model(folder / "two", labels={"insult": {"risks": ["A.1.f"], "when": {"label": 1}}}),)
+    texts = ["你这个坏蛋", "坏\u200b蛋，討厭的壞蛋", "ＮＡＳＴＹ fool", "you nasty fool " * 50]
+    return Sample({"models": one}, texts, {"models": two, "unknown_language": "unscanned", "lowest_score": 0.25})
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "blocked": sample_of_blocked,
+    "category": sample_of_category,
     "fingerprint": sample_of_fingerprint,
     "lexicon": sample_of_lexicon,
     "personal": sample_of_personal,
