@@ -17,7 +17,7 @@ from models.keys import same_key
 from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
 from models.parsing import Parsed, parse_lines, parse_rows
 from models.policy import Decider
-from models.purge import purged_rows
+from models.purge import emptied_rows, purged_rows
 from models.records import ShardStream, open_stream, read_lines, read_rows
 from models.redaction import pseudonym
 from models.shard import Split
@@ -149,11 +149,13 @@ def _receipt(
 
 
 def _purged(refs: Sequence[LayerRef], job: Job, store: Store) -> list[int]:
-    """Return the rows that valid findings of other layers purge: a new layer must not hold them either."""
+    """Return the rows that other layers purge, or were made without: a new layer must not hold them either."""
     rows: set[int] = set()
     for ref in refs:
         valid = [name for name, digest in ref.taggers.items() if job.wanted.get(name) == digest]
-        findings = Layer.read(store.read(ref.name)).findings
+        layer = Layer.read(store.read(ref.name))
+        findings = layer.findings
+        rows |= emptied_rows(layer.records)
         rows |= purged_rows(findings.filter(pc.is_in(findings["tagger"], pa.array(valid, pa.string())))).keys()
     return sorted(rows)
 
