@@ -136,6 +136,7 @@ def test_fingerprints_leave_no_gap(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_the_form_leads_back_to_the_letters_it_is_made_of(text: str) -> None:
     form = form_of(text)
     characters = form.data.decode()
@@ -150,6 +151,7 @@ def test_the_form_leads_back_to_the_letters_it_is_made_of(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_the_form_of_a_form_is_itself(text: str) -> None:
     once = form_of(text).data.decode()
     assert form_of(once).data.decode() == once
