@@ -17,6 +17,7 @@ from models.digest import digest_of_file
 from models.lines import blocks
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LaidOut, laid_out
+from pipeline.releases import TOMBSTONES
 from pipeline.waiting import Waiting
 
 
@@ -26,7 +27,7 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     yield from _verify(release, corpus.catalogue(release.number))
     listed = {file["path"] for file in release.manifest["files"]} | {"manifest.json"}
     for name in release.releases.names(release.number) or ():
-        if name not in listed:
+        if name not in listed and not name.startswith(f"{TOMBSTONES}/"):
             yield f"{name}: in the release, but not in the manifest"
 
 
@@ -44,7 +45,8 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
                 if digest_of_file(path) != file["sha256"]:
                     yield f"{file['path']}: content is not what the manifest says"
         except FileNotFoundError:
-            yield f"{file['path']}: missing"
+            if file["path"] not in release.purged:
+                yield f"{file['path']}: missing"
     counts: Counter[str] = Counter()
     doors: dict[str, Counter[str]] = {}
     for row in catalogue.rows():
@@ -63,7 +65,9 @@ def _verify_split(
     here: Counter[str] = Counter()
     parts = {part.place: part for part in row.release.files}
     for place, name in (("clean", "clean"), ("quarantine", "quarantined"), ("dead", "dead")):
-        if place in parts:
+        if place in parts and f"{place}/{parts[place].name}" in release.purged:
+            here[name] = parts[place].records
+        elif place in parts:
             # What is missing was said above.
             with contextlib.suppress(FileNotFoundError), release.fetched(f"{place}/{parts[place].name}") as path:
                 here[name] = _count(path, row)
