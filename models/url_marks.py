@@ -22,6 +22,8 @@ _WEB = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#]*)([^#]*)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # What the standard leaves as it is: nearly all URLs, and parsing takes eight times as long.
 _PLAIN = re.compile(r"https?://((?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,})(/(?:[A-Za-z0-9_~/-]|(?<!/)\.)*)")
+_PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)?")
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9_~.%=&+:/-]*")
 
 
 class Place(NamedTuple):
@@ -69,13 +71,11 @@ def url_mark(place: Place) -> bytes:
     return _mark("url", place.whole)
 
 
-@functools.lru_cache(maxsize=1 << 12)
 def host_mark(host: str) -> bytes:
     """Return the mark of a host and all below it."""
     return _mark("host", host)
 
 
-@functools.lru_cache(maxsize=1 << 13)
 def folder_mark(folder: str) -> bytes:
     """Return the mark of all that lies in a folder, given as host, path and the slash at its end."""
     return _mark("folder", folder)
@@ -97,20 +97,46 @@ def marks_of(urls: pa.Array) -> tuple[list[bytes], list[bytes]]:
             own.append(bytes(SIZE))
             above.append(b"")
             continue
+        page, asked, query = url.partition("?")
+        head, _, name = page.rpartition("/")
+        # Pages of one folder come together, and of nearly all nothing but the name is new.
+        if _PLAIN_NAME.fullmatch(name) and _PLAIN_QUERY.fullmatch(query) and (folder := _plain_folder(head)):
+            own.append(_mark("url", f"{folder[0]}{name}{asked}{query}"))
+            above.append(folder[1])
+            continue
         place = place_of(url)
         own.append(url_mark(place))
-        above.append(_above(place.name, tuple(place.folders[: DEEPEST + 1])) if place.host else b"")
+        above.append(_above(place.name, place.folders[-1]) if place.host else b"")
     return own, above
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def _above(host: str, folders: tuple[str, ...]) -> bytes:
-    return b"".join([*map(host_mark, _hosts(host)), *map(folder_mark, folders)])
+def _plain_folder(head: str) -> tuple[str, bytes] | None:
+    """Return a folder in canonical form with the marks of it and all above, or None if the standard would write it otherwise."""
+    plain = _PLAIN.fullmatch(f"{head}/")
+    return (plain[1] + plain[2], _above(plain[1], plain[1] + plain[2])) if plain else None
 
 
-def _hosts(host: str) -> list[str]:
-    """Return a host and those that it is below of, but for top-level domains."""
+def _above(host: str, folder: str) -> bytes:
+    """Return the marks of hosts and folders.
+
+    Args:
+        folder: with its host and the slash at its end.
+    """
+    cut = folder.split("/", DEEPEST + 1)
+    return _host_marks(host) + _folder_marks("/".join(cut[: DEEPEST + 1]) + "/" if len(cut) > DEEPEST + 1 else folder)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _host_marks(host: str) -> bytes:
+    """Return the marks of a host and those that it is below of, but for top-level domains."""
     labels = host.split(".")
     if host.endswith("]") or labels[-1].isdigit():
-        return [host]
-    return [".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
+        return host_mark(host)
+    return b"".join(host_mark(".".join(labels[at:])) for at in range(max(1, len(labels) - 1)))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _folder_marks(folder: str) -> bytes:
+    parent = folder[:-1].rpartition("/")[0]
+    return (_folder_marks(f"{parent}/") if parent else b"") + _mark("folder", folder)

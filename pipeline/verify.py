@@ -15,6 +15,7 @@ from models.catalogue import Catalogue, Row
 from models.containers import open_container
 from models.digest import digest_of_file
 from models.lines import blocks
+from models.withdrawals import REASON
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LaidOut, laid_out
 from pipeline.releases import TOMBSTONES
@@ -73,9 +74,12 @@ def _verify_split(
                 here[name] = _count(path, row)
     audit = parts.get("audit")
     said: Counter[str] = Counter()
+    withdrawn: Counter[str] = Counter()
     if audit is not None:
         with contextlib.suppress(FileNotFoundError), release.fetched(f"audit/{audit.name}") as path:
             _read_audit(path, said, doors)
+            if row.withdrawn:
+                withdrawn = _withdrawn(path)
     here["dropped"] = said["dropped"]
     counts.update(here)
     for name in ("clean", "quarantined", "dropped", "dead"):
@@ -84,6 +88,8 @@ def _verify_split(
                 f"{row.split.name}: {here[name]} {name} in the files, {said[name]} in the audit, "
                 f"{row.release.counts[name]} in the catalogue"
             )
+    if withdrawn != row.withdrawn:
+        yield f"{row.split.name}: withdrawn by the audit {dict(withdrawn)}, by the catalogue {dict(row.withdrawn)}"
     if sum(here.values()) != row.entries:
         yield f"{row.split.name}: {row.entries} entries, {sum(here.values())} went out"
 
@@ -94,6 +100,16 @@ def _read_audit(path: Path, said: Counter[str], doors: dict[str, Counter[str]]) 
         said[{"quarantine": "quarantined"}.get(line["door"], line["door"])] += line["records"]
         if line["action"] != "keep":
             doors.setdefault(line["source"] or "", Counter())[line["door"]] += line["records"]
+
+
+def _withdrawn(path: Path) -> Counter[str]:
+    """Count the entries of a part of the audit that each withdrawal holds back."""
+    found: Counter[str] = Counter()
+    for line in pq.read_table(path, columns=["door", "reasons"]).to_pylist():
+        if line["door"] in ("dropped", "dead"):
+            rules = (reason["policy_rule"] for reason in line["reasons"] or ())
+            found.update(rule.removeprefix(REASON) for rule in rules if rule.startswith(REASON))
+    return found
 
 
 def _count(path: Path, row: Row) -> int:

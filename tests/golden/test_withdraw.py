@@ -311,7 +311,7 @@ def test_a_run_that_loses_the_race_does_not_undo_a_withdrawal(
             done.append(run.name)
             decision = Withdrawal("", work_target(WORK), "takedown", "2025-12-01", "2025-12-02", "a.clerk")
             assert add(Corpus(out).store, decision).id == "W0001"
-            again()
+            again([tmp_path / "in" / "a.jsonl"])
         return made
 
     monkeypatch.setattr(launching, "_execute", outrun)
