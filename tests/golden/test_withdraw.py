@@ -342,6 +342,47 @@ def test_what_a_killed_run_left_behind_goes_without_grace(
     assert not leaks(out, [secret("work", n) for n in (0, 1, 2, 7)], ())
 
 
+def test_a_gc_that_is_cut_short_is_finished_by_the_next(
+    three_nights: tuple[Path, Callable[..., Any]], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, again = three_nights
+    withdraw_all(cli, out)
+    again()
+
+    def fail(store: LocalStore, name: str) -> None:
+        raise OSError(f"{store.root}/{name}: the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "delete", fail)
+        assert cli("gc", out, "--keep", "5")[0] == 1
+    assert leaks(out, SECRETS, ())
+    assert not list(verify(Corpus(out), 3))
+    assert cli("gc", out, "--keep", "5")[0] == 0
+    assert not leaks(out, SECRETS, ())
+    for number in (1, 2, 3, 4):
+        assert not list(verify(Corpus(out), number))
+
+
+def test_what_lies_apart_and_what_left_the_corpus_is_purged_too(screening: Screen, tmp_path: Path, cli: Cli) -> None:
+    out, apart, folder = tmp_path / "out", tmp_path / "apart", tmp_path / "in"
+    given = {"key_env": KEY, "input_root": str(folder), "restricted": str(apart)}
+    first, second = night(folder, 0), night(folder, 1)
+    screening([*first, *second], out, **given)
+    tokens = [each for each in SECRETS if "work" in each or "source" in each]
+    # The shard with two of the work's records leaves, the other one stays.
+    screening([first[0], *second], out, exact=True, **given)
+    assert cli("withdraw", "add", out, *WITHDRAWN["work"], *GIVEN)[0] == 0
+    assert cli("withdraw", "add", out, *WITHDRAWN["source"], *GIVEN)[0] == 0
+    screening([first[0], *second], out, exact=True, **given)
+    assert leaks(out, tokens, ())
+    assert leaks(apart, tokens, ())
+    assert cli("gc", out, "--keep", "5")[0] == 0
+    assert not leaks(out, tokens, ())
+    assert not leaks(apart, tokens, ())
+    for number in (1, 2, 3):
+        assert not list(verify(Corpus(out), number))
+
+
 def test_a_subject_under_another_key_stops_the_run(
     three_nights: tuple[Path, Callable[..., Any]], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
