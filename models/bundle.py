@@ -21,7 +21,7 @@ from models.tally import COUNTS
 
 RECEIPTS = pa.schema(
     [
-        *((name, pa.string()) for name in ("split", "known", "kinds", "layers", "errors")),
+        *((name, pa.string()) for name in ("split", "known", "kinds", "layers", "errors", "withdrawn")),
         *((name, pa.int64()) for name in ("entries", "lost", "characters", "dead", "counted", "purged", "fresh")),
     ]
 )
@@ -74,6 +74,7 @@ def _facts(receipt: Tagged, counted: int) -> dict[str, Any]:
         "kinds": kinds_json(receipt.known),
         "layers": orjson.dumps(layers_json(receipt.layers)).decode(),
         "errors": orjson.dumps(dict(receipt.errors), option=orjson.OPT_SORT_KEYS).decode(),
+        "withdrawn": orjson.dumps(dict(receipt.withdrawn), option=orjson.OPT_SORT_KEYS).decode(),
         "entries": receipt.entries,
         "lost": receipt.lost,
         "characters": receipt.characters,

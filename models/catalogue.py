@@ -36,7 +36,7 @@ from models.tag_pass import LayerRef
 from models.tally import COUNTS
 from models.verdicts import DOORS
 
-FORMAT = 1
+FORMAT = 2
 
 AVERAGE, MOST = 256, 1024
 """Splits of a segment, about and at most; a shard is never divided, so one of more splits makes a longer segment."""
@@ -50,10 +50,10 @@ ROWS = pa.schema(
     [
         *((name, pa.string()) for name in ("path", "split", "checksum", "twin", "made_by", "known", "kinds", "kind")),
         *((name, pa.int64()) for name in ("index", "of", "size", "entries", "lost", "characters", *TOTALS)),
-        *((name, pa.string()) for name in ("release", "errors", "reasons", "body")),
+        *((name, pa.string()) for name in ("release", "errors", "reasons", "withdrawn", "body")),
     ]
 )
-"""One row a split, by path and index. ``body`` is JSON of what is only wanted together with the whole row."""
+"""One row a split, by path and index. ``withdrawn`` is JSON of how many entries each withdrawal names; ``body`` is JSON of what is only wanted together with the whole row."""
 
 TALLIES = pa.schema(
     [
@@ -81,21 +81,22 @@ class Row:
     release: Released
     taggers: Mapping[str, str]
     kind: str
+    withdrawn: Mapping[str, int]
 
 
-def made_by(taggers: Mapping[str, str], counting: str) -> str:
-    """Return the digest of what a row's layers and tally were made by."""
-    return _made_by(tuple(sorted(taggers.items())), counting)
+def made_by(taggers: Mapping[str, str], counting: str, withdrawn: str = "") -> str:
+    """Return the digest of what a row's layers, tally and withdrawn entries were made by."""
+    return _made_by(tuple(sorted(taggers.items())), counting, withdrawn)
 
 
 @functools.lru_cache(maxsize=16)
-def _made_by(taggers: tuple[tuple[str, str], ...], counting: str) -> str:
-    return digest_of({"taggers": dict(taggers), "counting": counting})
+def _made_by(taggers: tuple[tuple[str, str], ...], counting: str, withdrawn: str) -> str:
+    return digest_of({"taggers": dict(taggers), "counting": counting, "withdrawn": withdrawn})
 
 
 def wanted_by(job: Job) -> str:
     """Return what rows must have in ``made_by`` so that nothing needs to be looked up in layers."""
-    return made_by(job.wanted, job.policy.counting_digest)
+    return made_by(job.wanted, job.policy.counting_digest, job.withdrawn)
 
 
 def kind_of(columns: Columns, source_from: str) -> str:
@@ -503,11 +504,11 @@ def split_facts(split: Split, digest: str, kind: str) -> tuple[dict[str, Any], d
 
 
 def tagged_facts(
-    layers: list[list[Any]], taggers: Mapping[str, str], counting: str
+    layers: list[list[Any]], taggers: Mapping[str, str], counting: str, withdrawn: str = ""
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a row says of how its split was tagged and counted, and what its body says of it."""
     body = {"layers": layers, "taggers": dict(taggers), "counting": counting}
-    return {"made_by": made_by(taggers, counting)}, body
+    return {"made_by": made_by(taggers, counting, withdrawn)}, body
 
 
 def released_facts(released: Released) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -555,4 +556,5 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         release,
         body["taggers"],
         facts["kind"],
+        orjson.loads(facts["withdrawn"]),
     )

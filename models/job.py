@@ -39,6 +39,7 @@ class Job:
         key_id: tells keys apart without telling the key, or empty.
         as_of: the date that every comparison uses, ISO 8601.
         allow_empty: whether globs may match nothing and new shards may hold no record.
+        withdrawn: what is withdrawn, see :func:`models.withdrawals.keep_in_force`; empty for nothing.
         max_dead_share_ppm, max_dead_least: dead letters allowed, of a million entries, and always so many.
     """
 
@@ -55,6 +56,7 @@ class Job:
     max_dead_share_ppm: int = 1000
     max_dead_least: int = 100
     allow_empty: bool = False
+    withdrawn: str = ""
 
     @cached_property
     def wanted(self) -> dict[str, str]:
@@ -96,6 +98,7 @@ class Job:
             "sample": self.sample,
             "output": self.release_digest,
             "key": self.key_id,
+            "withdrawn": self.withdrawn,
             "version": version,
         }
 

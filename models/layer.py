@@ -1,7 +1,7 @@
 """Layers: what one tagging pass found in one split.
 
 A layer is a file of two Arrow IPC streams, records and findings (https://arrow.apache.org/docs/format/Columnar.html), compressed
-with zstd, in the private store. It holds no text: content hashes, hashes of ids, and findings.
+with zstd, in the private store. It holds no text: hashes of contents, ids and URLs, and findings.
 """
 
 import hashlib
@@ -21,9 +21,10 @@ from models.findings import SCHEMA as FINDINGS
 from models.findings import Findings
 from models.parsing import Parsed
 from models.purge import emptied_rows, purged_rows, still_purged, without_purged
+from models.url_marks import SIZE, marks_of
 from models.view import octets
 
-FORMAT = 1
+FORMAT = 2
 
 RECORDS = pa.schema(
     [
@@ -34,12 +35,15 @@ RECORDS = pa.schema(
         pa.field("source", pa.dictionary(pa.int32(), pa.string())),
         pa.field("content", pa.binary(16), nullable=False),
         pa.field("id", pa.binary(8), nullable=False),
+        pa.field("url", pa.binary(SIZE), nullable=False),
+        pa.field("under", pa.dictionary(pa.int32(), pa.binary())),
         pa.field("characters", pa.int32(), nullable=False),
     ]
 )
-"""One row an entry of the split. ``error`` is set for dead letters; ``content`` and ``id`` are the first bytes of SHA-256."""
+"""One row an entry of the split. ``error`` is set for dead letters; ``content`` and ``id`` are the first bytes of SHA-256,
+``url`` and ``under`` the marks of :mod:`models.url_marks`; all are zeros or null where there is nothing."""
 
-_NO_CONTENT, _NO_ID = bytes(16), bytes(8)
+_NO_CONTENT, _NO_ID, _NO_URL = bytes(16), bytes(8), bytes(SIZE)
 
 
 def layer_name(split: str, taggers: Mapping[str, str]) -> str:
@@ -132,7 +136,7 @@ class LayerBuilder:
         table, findings = without_purged(table, findings, {*purged, *purged_rows(findings)})
         # Encoded anew: neither batches nor the sources of rows that are gone may show in the bytes.
         columns = [
-            pc.dictionary_encode(column.cast(pa.string()).combine_chunks())
+            pc.dictionary_encode(column.cast(column.type.value_type).combine_chunks())
             if pa.types.is_dictionary(column.type)
             else column
             for column in table.columns
@@ -147,6 +151,9 @@ def _record_table(parsed: Parsed, sources: pa.Array) -> pa.Table:
     at = (documents.rows - parsed.row).tolist()
     content, ids, lengths = [_NO_CONTENT] * count, [_NO_ID] * count, [0] * count
     names: list[str | None] = [None] * count
+    urls, under = [_NO_URL] * count, list[bytes | None]([None] * count)
+    for row, url, above in zip(at, *marks_of(documents.url), strict=True):
+        urls[row], under[row] = url, above
     texts, names_here = octets(documents.text), sources.to_pylist()
     for row, text, name, record, length in zip(
         at, texts, names_here, documents.id.to_pylist(), documents.lengths.tolist(), strict=True
@@ -160,9 +167,9 @@ def _record_table(parsed: Parsed, sources: pa.Array) -> pa.Table:
     for row, dead in parsed.dead.items():
         errors[row - parsed.row], details[row - parsed.row] = dead.error, dead.detail
         lost[row - parsed.row] = dead.records
-    columns = [parsed.positions, errors, details, lost, names, content, ids, lengths]
+    columns = [parsed.positions, errors, details, lost, names, content, ids, urls, under, lengths]
     arrays = [
-        pc.dictionary_encode(pa.array(column, pa.string()))
+        pc.dictionary_encode(pa.array(column, field.type.value_type))
         if pa.types.is_dictionary(field.type)
         else pa.array(column, field.type)
         for column, field in zip(columns, RECORDS, strict=True)
@@ -195,7 +202,7 @@ class Merged:
         for table in (self.records, self.findings):
             plain = pa.table(
                 {
-                    name: column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+                    name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
                     for name, column in zip(table.schema.names, table.columns, strict=True)
                 }
             )

@@ -51,7 +51,7 @@ SOURCES = pa.schema(
 )
 """Columns of the table of sources: null where a source has no tally of its own or no state."""
 
-_TAGGED = ("known", "kinds", "entries", "lost", "characters")
+_TAGGED = ("known", "kinds", "entries", "lost", "characters", "withdrawn")
 """Columns that a row of the catalogue takes from a receipt."""
 
 _DOORS = pa.schema([("row", pa.int64()), ("source", pa.string()), *((name, pa.int64()) for name in DOORS)])
@@ -207,7 +207,8 @@ class _Concluding:
             columns = self.receipts.columns
             layers = orjson.loads(columns["layers"][each.receipt])
             row |= {name: columns[name][each.receipt] for name in _TAGGED}
-            new.append(tagged_facts(layers, self.job.wanted, self.job.policy.counting_digest))
+            counting = self.job.policy.counting_digest
+            new.append(tagged_facts(layers, self.job.wanted, counting, self.job.withdrawn))
         if release is not None:
             new.append(released_facts(release))
         if new:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.findings import Finding, Findings
+from models.url_marks import SIZE
 
 PURGE = "blocked.purge"
 EARLIER = "an earlier list"
@@ -48,11 +49,11 @@ def without_purged(records: pa.Table, findings: pa.Table, rows: Iterable[int]) -
     is_purged = np.zeros(len(records), bool)
     is_purged[purged] = True
     mask = pa.array(is_purged)
-    emptied = {"source": None, "id": bytes(8), "characters": 0, "detail": None}
+    emptied = {"source": None, "id": bytes(8), "url": bytes(SIZE), "under": None, "characters": 0, "detail": None}
     for name, value in emptied.items():
         at = records.schema.get_field_index(name)
         field = records.schema.field(at)
-        plain = pa.string() if pa.types.is_dictionary(field.type) else field.type
+        plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         column = pc.if_else(mask, pa.scalar(value, plain), records[name].cast(plain))
         records = records.set_column(
             at, field, column.cast(field.type) if plain == field.type else pc.dictionary_encode(column)

@@ -64,23 +64,30 @@ class Released:
     purged: tuple[tuple[str, str, int], ...] = ()
 
 
-def release_digest(split: str, known: Known, job: Job, states: SourceStates) -> str:
+def release_digest(split: str, known: Known, job: Job, states: SourceStates, withdrawn: Iterable[str] = ()) -> str:
     """Return the digest of all that determines a split's parts, from what the catalogue knows of it.
 
     That is its content, everything found in it, the rules, the states of the sources in it (not their figures), the key's id,
-    the output format, and, where something may be redacted, the taggers that look at the redacted text.
+    the output format, where something may be redacted the taggers that look at the redacted text, and the withdrawals that name
+    entries of it: a decision never changes, so its id says what it does.
 
     Args:
         split: digest of the split.
+        withdrawn: ids of the withdrawals.
     """
     named = (STATES[code] if code else "" for code in states.lookup(pa.array(known.sources, pa.string())))
     special = [[name, state] for name, state in zip(known.sources, named, strict=True) if state]
     again = {tagger.name: tagger.digest for tagger in rechecking(known, job)}
-    return digest_of_release(split, known.digest, special, again, job)
+    return digest_of_release(split, known.digest, special, again, job, withdrawn)
 
 
 def digest_of_release(
-    split: str, known: str, special: Sequence[Sequence[str]], again: Mapping[str, str], job: Job
+    split: str,
+    known: str,
+    special: Sequence[Sequence[str]],
+    again: Mapping[str, str],
+    job: Job,
+    withdrawn: Iterable[str] = (),
 ) -> str:
     """Return what :func:`release_digest` does, of the parts that it depends on.
 
@@ -88,6 +95,7 @@ def digest_of_release(
         known: digest of what is known.
         special: sources of the split that are not clean, with their states.
         again: digests of the taggers that look at redacted text, by name.
+        withdrawn: ids of the withdrawals that name entries of the split.
     """
     return digest_of(
         {
@@ -97,6 +105,7 @@ def digest_of_release(
             "job": job.release_digest,
             "sources": sorted(special),
             "rechecking": dict(again),
+            "withdrawn": sorted(withdrawn),
         }
     )
 
@@ -140,8 +149,16 @@ class ReleasePass:
             ensure_loaded(tagger, self.job.wanted[tagger.name])
 
     @classmethod
-    def start(cls, split: Split, known: Merged, job: Job, states: SourceStates, parts: Parts) -> "ReleasePass":
-        return cls(split, known, job, decide(known, Decider(job.policy), states), parts)
+    def start(
+        cls,
+        split: Split,
+        known: Merged,
+        job: Job,
+        states: SourceStates,
+        parts: Parts,
+        withdrawn: Mapping[int, tuple[str, ...]] | None = None,
+    ) -> "ReleasePass":
+        return cls(split, known, job, decide(known, Decider(job.policy), states, withdrawn or {}), parts)
 
     def begin(self, row: int, positions: Rows) -> npt.NDArray[np.uint8]:
         """Check that the next entries are those that were tagged, and return their doors.
@@ -184,7 +201,7 @@ class ReleasePass:
     def write_dead(self, row: int, dead: Dead) -> None:
         """Write an entry to the dead letters, with the error that was settled for it."""
         outcome = self.verdicts.outcomes[row]
-        keep = self.job.output.dead_bytes == "keep"
+        keep = self.job.output.dead_bytes == "keep" and row not in self.verdicts.withdrawn
         letter = {
             "shard": self.split.shard.path,
             "position": int(self._positions[row]),

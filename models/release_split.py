@@ -20,7 +20,7 @@ from models.release_rows import UnreadableGroup, release_rows
 from models.shard import Split
 from models.sources import SourceStates
 from models.store import Store, scratch_file
-from models.tag_pass import LayerRef, read_merged
+from models.tag_pass import LayerRef, read_merged, withdrawn_rows
 from models.verdicts import DOORS
 
 _ENDINGS = {"": ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst", "bz2": ".jsonl.bz2"}
@@ -60,12 +60,16 @@ def release_split(
             return released
         store.delete(receipt)  # of parts that are gone
     known = read_merged(layers, split, job, store)
-    if release_digest(split.digest(job.reading), known_of(known), job, states) != digest:
-        raise ConservationError(f"{split.name}: layers or source states are not those that were judged; run again")
+    withdrawn = withdrawn_rows(known, split, job, store)
+    ids = {name for names in withdrawn.values() for name in names}
+    if release_digest(split.digest(job.reading), known_of(known), job, states, ids) != digest:
+        raise ConservationError(
+            f"{split.name}: layers, source states or withdrawals are not those that were judged; run again"
+        )
     unreadable: dict[int, str] = {}
     while True:
         with open_parts(folders) as parts:
-            release = ReleasePass.start(split, known, job, states, parts)
+            release = ReleasePass.start(split, known, job, states, parts, withdrawn)
             try:
                 if split.shard.format == "parquet":
                     release_rows(release, opener, unreadable)

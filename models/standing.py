@@ -22,7 +22,7 @@ from models.store import Store
 from models.tag_pass import LayerRef
 from models.tally import COUNTS
 
-_COLUMNS = ("known", "kinds", "entries", "lost", "errors")
+_COLUMNS = ("known", "kinds", "entries", "lost", "errors", "withdrawn")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Standing:
 
     Attributes:
         digests: of the splits.
-        known, kinds, entries, lost, errors: see :class:`models.catalogue.Row`; kinds and errors are JSON.
+        known, kinds, entries, lost, errors, withdrawn: see :class:`models.catalogue.Row`; kinds, errors and withdrawn are JSON.
         dead: dead letters.
         released: digest of the release that the catalogue has, or empty.
         twins: whether the tally is left out, being another shard's.
@@ -99,6 +99,7 @@ class Standing:
     entries: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     dead: list[int] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     twins: list[bool] = field(default_factory=list)
@@ -129,8 +130,10 @@ class Standing:
             pairs = [(tagger, category) for tagger, category in orjson.loads(kinds)]
             again[kinds] = {tagger.name: tagger.digest for tagger in rechecking_kinds(pairs, job)}
         return [
-            digest_of_release(digest, known, special.get(number, ()), again[kinds], job)
-            for number, (digest, known, kinds) in enumerate(zip(self.digests, self.known, self.kinds, strict=True))
+            digest_of_release(digest, known, special.get(number, ()), again[kinds], job, orjson.loads(withdrawn))
+            for number, (digest, known, kinds, withdrawn) in enumerate(
+                zip(self.digests, self.known, self.kinds, self.withdrawn, strict=True)
+            )
         ]
 
 
@@ -255,6 +258,7 @@ def _as_kept(segment: Segment, counts: tuple[str, ...]) -> Standing:
         entries=columns["entries"],
         lost=columns["lost"],
         errors=columns["errors"],
+        withdrawn=columns["withdrawn"],
         dead=columns["dead"],
         released=columns["release"],
         twins=[bool(twin) for twin in columns["twin"]],

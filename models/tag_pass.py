@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from models.findings import ERROR, Findings
 from models.job import Job
 from models.keys import same_key
 from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
-from models.parsing import Parsed, parse_lines, parse_rows
+from models.parsing import Parsed, is_source_in_path, parse_lines, parse_rows, source_of_path
 from models.policy import Decider
 from models.purge import emptied_rows, purged_rows
 from models.records import ShardStream, open_stream, read_lines, read_rows
@@ -25,6 +25,7 @@ from models.store import Store, scratch_file
 from models.taggers import Tagger
 from models.tagging import ensure_loaded, tag, tag_identifiers
 from models.tally import tally
+from models.withdrawals import count_by_id, read_in_force
 
 SCREENING = "(screening)"
 """In a layer's taggers: the digest of those that decided under which names its sources are shown, see :class:`Job`."""
@@ -60,6 +61,7 @@ class Tagged:
         findings: how many by tagger.
         fresh: taggers whose findings the catalogue lacks; an earlier try of the run, or one that was killed, may have made them.
         purged: records of which only position and content hash are known; they belong to no source.
+        withdrawn: how many entries each withdrawal in force names, by id.
     """
 
     split: str
@@ -73,6 +75,7 @@ class Tagged:
     findings: Mapping[str, int]
     fresh: tuple[str, ...]
     purged: int = 0
+    withdrawn: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def dead(self) -> int:
@@ -145,6 +148,7 @@ def _receipt(
         {row["values"]: row["counts"] for row in counts},
         fresh,
         len(purged_rows(merged.findings)),
+        count_by_id(withdrawn_rows(merged, split, job, store)),
     )
 
 
@@ -158,6 +162,20 @@ def _purged(refs: Sequence[LayerRef], job: Job, store: Store) -> list[int]:
         rows |= emptied_rows(layer.records)
         rows |= purged_rows(findings.filter(pc.is_in(findings["tagger"], pa.array(valid, pa.string())))).keys()
     return sorted(rows)
+
+
+def withdrawn_rows(merged: Merged, split: Split, job: Job, store: Store) -> dict[int, tuple[str, ...]]:
+    """Return the entries of a split that are withdrawn, each with the ids of the withdrawals that name it.
+
+    Of what is purged no more is known than its hash, so no withdrawal is counted for it.
+    """
+    if not job.withdrawn:
+        return {}
+    in_force = read_in_force(store, job.withdrawn)
+    in_path = is_source_in_path(split.shard.columns, job.reading)
+    rows = in_force.rows(merged, split.shard, source_in_path=in_path, path_source=source_of_path(split.shard.path))
+    purged = purged_rows(merged.findings)
+    return {row: names for row, names in rows.items() if row not in purged}
 
 
 def _errors(merged: Merged) -> dict[str, int]:
@@ -227,10 +245,11 @@ def _mask(documents: Documents, job: Job, masked: dict[str, str]) -> pa.Array:
     new = [name for name in encoded.dictionary.to_pylist() if name not in masked]
     bad = set(tag(Documents.of(new), screening).table["row"].to_pylist()) if new and screening else set()
     for row, name in enumerate(new):
-        masked[name] = _private_source(name, key) if row in bad else name
+        masked[name] = private_source(name, key) if row in bad else name
     names = pa.array([masked[name] for name in encoded.dictionary.to_pylist()], pa.string())
     return names.take(encoded.indices)
 
 
-def _private_source(name: str, key: bytes | None) -> str:
+def private_source(name: str, key: bytes | None) -> str:
+    """Return the name under which a source is shown whose own holds personal data."""
     return PRIVATE_SOURCE if key is None else f"{PRIVATE_SOURCE[:-1]} {pseudonym(key, 'source', name)})"

@@ -1,6 +1,6 @@
 """What becomes of every entry of a split: doors, reasons, and redactions that were checked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from models.sources import STATES, SourceStates
 from models.taggers import Tagger
 from models.tagging import IDENTIFIERS, tag
 from models.tally import by_row
+from models.withdrawals import REASON
 
 CLEAN, QUARANTINE, DROPPED, DEAD = range(4)
 DOORS = ("clean", "quarantine", "dropped", "dead")
@@ -49,15 +50,27 @@ class Verdicts:
         doors: uint8, shape (n,), index in :data:`DOORS`.
         outcomes: by row, of all entries that are not simply kept.
         private_ids: rows whose id must not be shown.
+        withdrawn: rows of which nothing but a hash may be kept.
     """
 
     doors: npt.NDArray[np.uint8]
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     private_ids: frozenset[int] = frozenset()
+    withdrawn: frozenset[int] = frozenset()
 
 
-def decide(known: Merged, decider: Decider, states: SourceStates) -> Verdicts:
-    """Decide every entry of a split from what is known of it and the states of its sources."""
+def decide(
+    known: Merged,
+    decider: Decider,
+    states: SourceStates,
+    withdrawn: Mapping[int, tuple[str, ...]] | None = None,
+) -> Verdicts:
+    """Decide every entry of a split from what is known of it, the states of its sources, and what is withdrawn.
+
+    Args:
+        withdrawn: ids of withdrawals by row.
+    """
+    withdrawn = withdrawn or {}
     records = known.records
     doors = np.zeros(len(records), np.uint8)
     outcomes: dict[int, Outcome] = {}
@@ -72,13 +85,14 @@ def decide(known: Merged, decider: Decider, states: SourceStates) -> Verdicts:
     for row in np.flatnonzero(codes).tolist():
         outcomes.setdefault(row, by_state[codes[row]])
     _bury(known, outcomes)
+    _withdraw(known, withdrawn, outcomes)
     for row, title in purged_rows(known.findings).items():
         outcomes[row] = Outcome(DROPPED, "drop", purge=title)
     for row, outcome in list(outcomes.items()):
         doors[row] = outcome.door
         if outcome.action == "keep":
             del outcomes[row]
-    return Verdicts(doors, dict(sorted(outcomes.items())), _private_ids(known.findings))
+    return Verdicts(doors, dict(sorted(outcomes.items())), _private_ids(known.findings), frozenset(withdrawn))
 
 
 def _plain_outcome(decider: Decider, state: str) -> Outcome:
@@ -123,6 +137,18 @@ def _bury(known: Merged, outcomes: dict[int, Outcome]) -> None:
     table = known.findings.filter(pc.equal(known.findings["category"], ERROR))
     for row, name, rule in zip(*(table[part].to_pylist() for part in ("row", "tagger", "rule")), strict=True):
         outcomes[row] = Outcome(DEAD, "dead", error="tagger_error", detail=f"{name}: {rule}")
+
+
+def _withdraw(known: Merged, withdrawn: Mapping[int, tuple[str, ...]], outcomes: dict[int, Outcome]) -> None:
+    """Drop what is withdrawn, whatever else would become of it; a dead letter stays one, of which only the hash is kept."""
+    made: dict[tuple[str, ...], Outcome] = {}
+    is_dead = pc.is_valid(known.records["error"]).to_numpy()
+    for row, names in withdrawn.items():
+        reasons = tuple(Reason(f"{REASON}{name}", "drop", None) for name in names)
+        if is_dead[row]:
+            outcomes[row] = replace(outcomes[row], reasons=reasons)
+        else:
+            outcomes[row] = made.setdefault(names, Outcome(DROPPED, "drop", reasons))
 
 
 def _private_ids(findings: pa.Table) -> frozenset[int]:

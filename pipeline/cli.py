@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
+from pipeline import withdraw_commands
 from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 from pipeline.engines import check_workers
@@ -451,7 +452,11 @@ def verify(
         said = f"run {found.run} is as it says: {found.outcome.counts['read']:,} records"
     else:
         faults = list(verify_release(corpus, release))
-        manifest = corpus.manifest(release)
+        found_release = corpus.release(release)
+        manifest = found_release.manifest
+        for path, stone in found_release.purged.items():
+            ids = ", ".join(stone["withdrawals"])
+            out.print(f"{path}: purged by withdrawal {ids} on {stone['purged']}", markup=False)
         said = f"release {manifest['release']} is as it says: {len(manifest['files'])} files, {manifest['counts']['read']:,} records"
     for fault in faults:
         out.print(fault, markup=False)
@@ -505,7 +510,7 @@ def files(
     corpus = Corpus(absolute(output, Path.cwd()))
     found = corpus.release(release)
     for file in found.manifest["files"]:
-        if place in ("all", file["path"].split("/")[0]):
+        if place in ("all", file["path"].split("/")[0]) and file["path"] not in found.purged:
             out.print(found.where(file["path"]), markup=False)
 
 
@@ -528,7 +533,8 @@ def gc(
     done = collect(corpus, keep, grace, is_trial=dry_run)
     said = "would go" if dry_run else "gone"
     names = ", ".join(str(number) for number in done.releases) or "none"
-    out.print(f"releases {said}: {names}; objects {said}: {done.objects:,} ({done.bytes / 1e6:.1f} MB)")
+    held = f", {done.withdrawn:,} of them with withdrawn text" if done.withdrawn else ""
+    out.print(f"releases {said}: {names}; objects {said}: {done.objects:,} ({done.bytes / 1e6:.1f} MB){held}")
 
 
 @app.command()
@@ -550,6 +556,8 @@ def artefact(
 
 app.add_typer(index_app, name="index")
 app.add_typer(model_app, name="model")
+app.add_typer(withdraw_commands.app, name="withdraw")
+app.command("query")(withdraw_commands.query)
 
 
 def main() -> None:

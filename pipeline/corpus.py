@@ -17,7 +17,7 @@ from pipeline.releases import Releases, Staged, open_releases
 from transforms.base import Base
 from transforms.workspace import open_store
 
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,15 @@ class Release:
     @cached_property
     def _files(self) -> dict[str, dict[str, Any]]:
         return {file["path"]: file for file in self.manifest["files"]}
+
+    @cached_property
+    def purged(self) -> dict[str, Mapping[str, Any]]:
+        """Parts that were deleted because they held withdrawn records: what the tombstones say, by path, with the date."""
+        return {
+            part["path"]: part | {"purged": stone["purged"]}
+            for stone in self.releases.tombstones(self.number)
+            for part in stone["parts"]
+        }
 
     def where(self, path: str) -> str:
         """Return the full path or address of a file."""

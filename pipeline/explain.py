@@ -12,7 +12,10 @@ import pyarrow.parquet as pq
 from models.catalogue import Row
 from models.layer import Layer, id_hash
 from models.tagging import IDENTIFIERS
+from models.withdrawals import REASON
 from pipeline.corpus import Corpus, Release
+from pipeline.withdrawals import effects_of
+from pipeline.withdrawals import in_words as told_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Explanation:
         audit: its row in the audit; for a kept one the run of entries that it is in.
         source: its source's row in the table of sources, or None.
         file: the clean or quarantine file that holds it, relative to the release, or empty.
+        purged: withdrawals for which that file was deleted, with the date, or empty.
     """
 
     shard: str
@@ -31,6 +35,7 @@ class Explanation:
     audit: dict[str, Any]
     source: dict[str, Any] | None
     file: str
+    purged: str
 
 
 def explain(corpus: Corpus, name: str, number: int | None = None) -> Iterator[Explanation]:
@@ -68,12 +73,15 @@ def _explain(row: Row, records: pa.Table, entry: int, release: Release) -> Expla
     with release.fetched("sources.parquet") as path:
         sources = pq.read_table(path, filters=[("source", "==", name)]).to_pylist() if name else []
     place = parts.get(audit["door"])
+    file = f"{place.place}/{place.name}" if place else ""
+    stone = release.purged.get(file)
     return Explanation(
         row.split.shard.path,
         position,
         audit,
         sources[0] if sources else None,
-        f"{place.place}/{place.name}" if place else "",
+        file,
+        f"{', '.join(stone['withdrawals'])} on {stone['purged']}" if stone else "",
     )
 
 
@@ -86,7 +94,7 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
     told = f" ({audit['action']})" if audit["action"] == "redact" else ""
     yield f"{found.shard} at {found.position}: {door}{told} in release {manifest['release']}"
     if found.file:
-        yield f"  file: {found.file}"
+        yield f"  file: {found.file}" + (f", purged by withdrawal {found.purged}" if found.purged else "")
     if audit["action"] == "keep":
         yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and its source is clean"
     if audit.get("sha256"):
@@ -107,6 +115,9 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
 
 
 def _reason(reason: dict[str, Any], manifest: dict[str, Any], titles: Mapping[str, str]) -> str:
+    if reason["policy_rule"].startswith(REASON):
+        row = effects_of(manifest)[reason["policy_rule"].removeprefix(REASON)]
+        return f"withdrawn by {told_of(row)}, in force since release {row['release']}"
     if reason["tagger"] is None:
         return f"{reason['action']} by {reason['policy_rule']}"
     digest = manifest["job"]["taggers"].get(reason["tagger"], "")

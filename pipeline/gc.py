@@ -1,7 +1,8 @@
 """Garbage collection: the only thing that deletes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from models.catalogue import Catalogue
@@ -9,6 +10,7 @@ from models.errors import UsageError
 from models.release_split import receipt_name
 from models.store import Entry, Store
 from pipeline.corpus import Corpus
+from pipeline.purge import purge
 from pipeline.status import ENDED, begun, status
 from pipeline.waiting import all_waiting
 from transforms.notes import Notes
@@ -21,15 +23,19 @@ SILENT = DAY
 
 @dataclass(frozen=True)
 class Collected:
-    """What was (or would be) deleted: releases, and how many store objects of how many bytes."""
+    """What was (or would be) deleted: releases, how many store objects of how many bytes, and how many of them held withdrawn text."""
 
     releases: tuple[int, ...]
     objects: int
     bytes: int
+    withdrawn: int
 
 
 def collect(corpus: Corpus, keep: int, grace_days: float, *, is_trial: bool) -> Collected:
     """Delete releases but the current and the last ``keep``, and store objects that neither they nor a finished run names.
+
+    Withdrawn text has no grace time: parts that hold some go from earlier releases too, which keep a tombstone; and while a
+    withdrawal is in force, so do unnamed parts from before the run that made the current release.
 
     Objects younger than the grace time stay, by the clock of the file system that holds them: a run that was killed finds them
     when it is started again.
@@ -84,17 +90,22 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
         named.add(f"runs/{run}/outcome.json")
         named |= _named(corpus, outcome.catalogue)
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
+    has_text = _may_hold_text(corpus)
+    purged = purge(corpus, is_trial=is_trial) if current else {}
+    count, size = len(purged), sum(purged.values())
     for number in dropped:  # before what they consist of
         if not is_trial:
             corpus.releases.remove(number, corpus.restricted(corpus.manifest(number)))
-    count = size = 0
     for store in (corpus.store, *(open_store(f"{root}/store") for root in sorted(roots))):
         # What says that a release was made goes before what was made: half done, nothing says so of parts that are gone.
-        for entry in sorted(_stale(store, named, grace_days), key=lambda entry: not entry.name.startswith("receipts/")):
+        stale = _stale(store, named, grace_days, has_text)
+        for entry in sorted(stale, key=lambda entry: not entry.name.startswith("receipts/")):
+            if (store.root.removesuffix("/store"), entry.name) in purged:
+                continue  # of a trial
             count, size = count + 1, size + entry.size
             if not is_trial:
                 store.delete(entry.name)
-    return Collected(dropped, count, size)
+    return Collected(dropped, count, size, len(purged))
 
 
 def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
@@ -108,13 +119,32 @@ def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     return named
 
 
-def _stale(store: Store, named: set[str], grace_days: float) -> Iterator[Entry]:
+def _may_hold_text(corpus: Corpus) -> Callable[[Entry], bool]:
+    """Return what tells the objects that may hold withdrawn text although no release names them: of killed and outrun runs.
+
+    Only what is older than the start of the run that made the current release, which knew what is withdrawn: a run that started
+    before cannot publish any more.
+    """
+    manifest = corpus.manifest() if corpus.number else None
+    if manifest is None or not manifest["job"]["withdrawn"]:
+        return lambda _: False
+    before = datetime.fromisoformat(manifest["started"]).timestamp()
+
+    def is_text(entry: Entry) -> bool:
+        top, _, rest = entry.name.partition("/")
+        is_part = top == "parts" and not rest.rpartition("/")[2].startswith("audit")
+        return (is_part or top == "tmp") and entry.modified < before
+
+    return is_text
+
+
+def _stale(store: Store, named: set[str], grace_days: float, has_text: Callable[[Entry], bool]) -> Iterator[Entry]:
     before = store.now() - grace_days * DAY
     return (
         entry
         for entry in store.list("")
         if entry.name not in named
-        and entry.modified < before
+        and (entry.modified < before or has_text(entry))
         and not Path(entry.name).name.startswith(".")
-        and not entry.name.startswith("leases/")  # they run out by themselves
+        and not entry.name.startswith(("leases/", "withdrawals/"))  # the ones run out by themselves, the others never
     )

@@ -21,6 +21,7 @@ from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
 from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
+from pipeline.withdrawals import with_withdrawals
 from transforms.notes import Noted, Notes
 from transforms.pool import end_pool
 from transforms.workspace import open_store
@@ -69,11 +70,12 @@ def prepare(
     root_of_input = input_root(settings)
     for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root_of_input}):
         raise UsageError(f"runner {engine.name}: {fault}")
+    base = corpus.base()
     return Run(
-        job=job,
+        job=with_withdrawals(job, corpus),
         patterns=patterns,
         input_root=root_of_input,
-        base=corpus.base(),
+        base=base,
         name=name or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
         exact=file.exact,
         until=until,
@@ -115,7 +117,8 @@ def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
             say(f"{error}; planning again from there, as run {run.name}-again")
             notes.end("outrun", type(error).__name__, f"{run.name}-again")
             check_same(corpus, run.job)
-            run = replace(run, base=corpus.base(), name=f"{run.name}-again")
+            base = corpus.base()
+            run = replace(run, base=base, job=with_withdrawals(run.job, corpus), name=f"{run.name}-again")
             continue
         facts = {"release": published.number, "new": published.is_new, **outcome.counts}
         notes.log("published", facts)

@@ -24,6 +24,7 @@ from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.releases import Staged, gone
 from pipeline.report import render_report
 from pipeline.waiting import published_as
+from pipeline.withdrawals import manifest_rows, with_withdrawn
 from transforms.workspace import open_store
 
 BLACKLIST_FORMAT = 1
@@ -86,6 +87,11 @@ class LaidOut:
         with open_store(f"{root}/store").fetched(name) as here:
             yield here
 
+    @property
+    def purged(self) -> Mapping[str, Mapping[str, Any]]:
+        """Parts that were purged: none, before it is a release."""
+        return {}
+
     @cached_property
     def _objects(self) -> dict[str, str]:
         return {f"{part.place}/{part.name}": part.object for part in self.staged.parts}
@@ -98,6 +104,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     store = corpus.store
     catalogue = Catalogue.open(store, outcome.index)
     sources = with_reading(pq.read_table(store.local(outcome.sources)), described)
+    sources = with_withdrawn(sources, corpus, described)
     # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
     run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
@@ -115,6 +122,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "shards": len(catalogue.paths),
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
+        "withdrawals": manifest_rows(corpus, catalogue, described, outcome.base, outcome.as_of),
         "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [

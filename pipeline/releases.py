@@ -5,6 +5,7 @@ pointer. An object store has no links: there a release is its manifest, its tabl
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from transforms.cloud import SCHEME, CloudStore
 from transforms.workspace import open_store
 
 CURRENT = "current"
+TOMBSTONES = "withdrawn"
+"""Folder of a release that says what was deleted of it because it held withdrawn records."""
 LINKS = (*PLACES, "sources.parquet", "sources.csv", "blacklist.json", "purged.json", "manifest.json", "report.html")
 """What the root shows of the current release."""
 
@@ -86,6 +89,14 @@ class Releases(Protocol):
 
     def remove(self, number: int, restricted: str) -> None:
         """Delete a release that is not current; its parts stay in the store."""
+        ...
+
+    def purge(self, number: int, paths: Sequence[str], tombstone: bytes) -> None:
+        """Keep a tombstone with a release, then remove what the release itself has of some parts."""
+        ...
+
+    def tombstones(self, number: int) -> Iterator[dict[str, Any]]:
+        """Give the tombstones of a release, JSON as they were kept."""
         ...
 
     def staging(self) -> contextlib.AbstractContextManager[Path]:
@@ -210,6 +221,23 @@ class LocalReleases:
             if (root / "releases" / str(number)).exists():
                 shutil.rmtree(root / "releases" / str(number))
 
+    def purge(self, number: int, paths: Sequence[str], tombstone: bytes) -> None:
+        folder = self._folder(number)
+        place = folder / TOMBSTONES
+        place.mkdir(exist_ok=True)
+        with scratch_file(self._root / "store") as near:
+            near.write_bytes(tombstone)
+            near.chmod(0o644)
+            near.rename(place / _stone(tombstone))
+        sync_tree(place)
+        sync_folder(folder)
+        for path in paths:
+            (folder / path).unlink(missing_ok=True)
+
+    def tombstones(self, number: int) -> Iterator[dict[str, Any]]:
+        for path in sorted((self._folder(number) / TOMBSTONES).glob("*.json")):
+            yield json.loads(path.read_bytes())
+
     def staging(self) -> contextlib.AbstractContextManager[Path]:
         return _staging(self._root)
 
@@ -330,10 +358,23 @@ class CloudReleases:
             for entry in list(store.list(folder)):
                 store.delete(entry.name)
 
+    def purge(self, number: int, paths: Sequence[str], tombstone: bytes) -> None:  # noqa: ARG002 - it has no links
+        with scratch_file(self._store.scratch) as near:
+            near.write_bytes(tombstone)
+            self._store.create_once(f"{self._folder(number)}/{TOMBSTONES}/{_stone(tombstone)}", near)
+
+    def tombstones(self, number: int) -> Iterator[dict[str, Any]]:
+        for entry in self._store.list(f"{self._folder(number)}/{TOMBSTONES}"):
+            yield json.loads(self._store.read(entry.name))
+
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=self._store.scratch, prefix="release-") as name:
             yield Path(name)
+
+
+def _stone(tombstone: bytes) -> str:
+    return f"{hashlib.sha256(tombstone).hexdigest()[:16]}.json"
 
 
 def _as_json(value: Any) -> bytes:

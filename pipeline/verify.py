@@ -15,9 +15,11 @@ from models.catalogue import Catalogue, Row
 from models.containers import open_container
 from models.digest import digest_of_file
 from models.lines import blocks
+from models.withdrawals import REASON
 from pipeline import purged
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LaidOut, laid_out
+from pipeline.releases import TOMBSTONES
 from pipeline.waiting import Waiting
 
 
@@ -27,7 +29,7 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     yield from _verify(release, corpus.catalogue(release.number))
     listed = {file["path"] for file in release.manifest["files"]} | {"manifest.json"}
     for name in release.releases.names(release.number) or ():
-        if name not in listed:
+        if name not in listed and not name.startswith(f"{TOMBSTONES}/"):
             yield f"{name}: in the release, but not in the manifest"
 
 
@@ -45,7 +47,8 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
                 if digest_of_file(path) != file["sha256"]:
                     yield f"{file['path']}: content is not what the manifest says"
         except FileNotFoundError:
-            yield f"{file['path']}: missing"
+            if file["path"] not in release.purged:
+                yield f"{file['path']}: missing"
     counts: Counter[str] = Counter()
     doors: dict[str, Counter[str]] = {}
     hashes: Counter[str] = Counter()
@@ -73,15 +76,20 @@ def _verify_split(
     here: Counter[str] = Counter()
     parts = {part.place: part for part in row.release.files}
     for place, name in (("clean", "clean"), ("quarantine", "quarantined"), ("dead", "dead")):
-        if place in parts:
+        if place in parts and f"{place}/{parts[place].name}" in release.purged:
+            here[name] = parts[place].records
+        elif place in parts:
             # What is missing was said above.
             with contextlib.suppress(FileNotFoundError), release.fetched(f"{place}/{parts[place].name}") as path:
                 here[name] = _count(path, row)
     audit = parts.get("audit")
     said: Counter[str] = Counter()
+    withdrawn: Counter[str] = Counter()
     if audit is not None:
         with contextlib.suppress(FileNotFoundError), release.fetched(f"audit/{audit.name}") as path:
             _read_audit(path, said, doors, hashes)
+            if row.withdrawn:
+                withdrawn = _withdrawn(path)
     here["dropped"] = said["dropped"]
     counts.update(here)
     for name in ("clean", "quarantined", "dropped", "dead"):
@@ -90,6 +98,8 @@ def _verify_split(
                 f"{row.split.name}: {here[name]} {name} in the files, {said[name]} in the audit, "
                 f"{row.release.counts[name]} in the catalogue"
             )
+    if withdrawn != row.withdrawn:
+        yield f"{row.split.name}: withdrawn by the audit {dict(withdrawn)}, by the catalogue {dict(row.withdrawn)}"
     if sum(here.values()) != row.entries:
         yield f"{row.split.name}: {row.entries} entries, {sum(here.values())} went out"
 
@@ -104,6 +114,16 @@ def _read_audit(path: Path, said: Counter[str], doors: dict[str, Counter[str]], 
         said[{"quarantine": "quarantined"}.get(line["door"], line["door"])] += line["records"]
         if line["action"] != "keep":
             doors.setdefault(line["source"] or "", Counter())[line["door"]] += line["records"]
+
+
+def _withdrawn(path: Path) -> Counter[str]:
+    """Count the entries of a part of the audit that each withdrawal holds back."""
+    found: Counter[str] = Counter()
+    for line in pq.read_table(path, columns=["door", "reasons"]).to_pylist():
+        if line["door"] in ("dropped", "dead"):
+            rules = (reason["policy_rule"] for reason in line["reasons"] or ())
+            found.update(rule.removeprefix(REASON) for rule in rules if rule.startswith(REASON))
+    return found
 
 
 def _count(path: Path, row: Row) -> int:

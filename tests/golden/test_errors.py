@@ -38,7 +38,10 @@ def refused(answer: tuple[int, str, str], *said: str, code: int = 2) -> None:
             {"columns": {"text": "text", "soruce": "s"}},
             "run.yaml: columns: unknown key 'soruce'; did you mean 'source'?",
         ),
-        ({"taggers": {"lexikon": {}}}, "no tagger is called 'lexikon'; there are: blocked, category, fingerprint, lexicon, personal, provenance"),
+        (
+            {"taggers": {"lexikon": {}}},
+            "no tagger is called 'lexikon'; there are: blocked, category, fingerprint, lexicon, personal, provenance",
+        ),
         (
             {"taggers": {"lexicon": {"list": ["x"]}}},
             "run.yaml: taggers.lexicon: unknown key 'list'; did you mean 'lists'?",

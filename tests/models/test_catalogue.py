@@ -90,6 +90,7 @@ def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
         released,
         {"a": draw(HEX)},
         draw(st.sampled_from(KINDS)),
+        draw(st.dictionaries(NAMES, SMALL, max_size=2)),
     )
     return row, pa.Table.from_pylist(tally, SCHEMA)
 
@@ -133,6 +134,7 @@ def facts_of(row: Row) -> dict[str, object]:
         "entries": row.entries,
         "lost": row.lost,
         "characters": row.characters,
+        "withdrawn": as_json(dict(row.withdrawn)),
     }
     body: dict[str, object] = {}
     for some, said in parts:

@@ -34,7 +34,13 @@ def add(builder: LayerBuilder, row: int, entries: Sequence[Entry], tagger: str =
     texts, sources = [record[0] for record in records], [record[1] for record in records]
     rows = np.array([row + number for number in alive], np.int64)
     columns = (
-        pa.array(values, pa.string()) for values in ([f"id{at}" for at in rows], texts, sources, [None] * len(rows))
+        pa.array(values, pa.string())
+        for values in (
+            [f"id{at}" for at in rows],
+            texts,
+            sources,
+            [f"https://{name}/x/{len(text)}" for name, text in zip(sources, texts, strict=True)],
+        )
     )
     dead = {
         row + number: Dead(entry, f"detail of {entry}", b"x", "", 3)

@@ -79,6 +79,8 @@ def merged(rows: list[tuple[str, str] | None], findings: list[Finding]) -> Merge
             "source": row[0] if row else None,
             "content": row[1].encode().ljust(16, b"\0") if row else bytes(16),
             "id": bytes(8),
+            "url": bytes(8),
+            "under": None,
             "characters": len(row[1]) if row else 0,
         }
         for at, row in enumerate(rows)

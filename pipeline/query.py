@@ -1,0 +1,142 @@
+"""Query: whether a work, person, source, page or record is used in a release, answered without reading any text."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from models.catalogue import Row
+from models.layer import Layer, Merged, merge
+from models.parsing import source_of_path
+from models.store import Store
+from models.withdrawals import REASON, InForce, Target
+from pipeline.corpus import Corpus
+from pipeline.withdrawals import Standing, in_words, standings
+
+
+@dataclass(frozen=True)
+class Use:
+    """The entries of one shard's split that a target means.
+
+    Attributes:
+        positions: where they were read, ascending.
+        doors: how many left by which.
+        withdrawn: ids of the withdrawals that hold them back.
+    """
+
+    shard: str
+    positions: tuple[int, ...]
+    doors: Mapping[str, int]
+    withdrawn: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a target.
+
+    Attributes:
+        release: that was asked.
+        uses: where it occurs.
+        withdrawals: decisions that hold it back, or will from the next run on.
+    """
+
+    release: int
+    uses: tuple[Use, ...]
+    withdrawals: tuple[Standing, ...]
+
+    @property
+    def doors(self) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for use in self.uses:
+            counts.update(use.doors)
+        return dict(sorted(counts.items()))
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "release": self.release,
+            "used": bool(self.doors.get("clean")),
+            "doors": self.doors,
+            "uses": [
+                {"shard": u.shard, "positions": u.positions, "doors": u.doors, "withdrawn": u.withdrawn}
+                for u in self.uses
+            ],
+            "withdrawals": [each.facts() for each in self.withdrawals],
+        }
+
+
+def query(corpus: Corpus, target: Target) -> Answer:
+    """Find what a target means in the current release."""
+    release = corpus.release()
+    asked = InForce({"": target})
+    uses = []
+    for row in corpus.catalogue(release.number).rows():
+        known = merged_of(row, corpus.store)
+        if rows := withdrawn_in(row, known, asked):
+            uses.append(_use(row, known, sorted(rows), corpus.store))
+    named = {name for use in uses for name in use.withdrawn}
+    meant = [
+        each
+        for each in standings(corpus)
+        if each.withdrawal.id in named
+        or (each.withdrawal.in_force and set(each.withdrawal.target.marks) & set(target.marks))
+    ]
+    return Answer(release.number, tuple(uses), tuple(meant))
+
+
+def merged_of(row: Row, store: Store) -> Merged:
+    """Return what is known of a split of the catalogue."""
+    return merge([Layer.read(store.read(layer.name)) for layer in row.layers], row.taggers, row.split.cut.checksum)
+
+
+def withdrawn_in(row: Row, known: Merged, in_force: InForce) -> dict[int, tuple[str, ...]]:
+    """Return the entries of a split of the catalogue that are withdrawn; see :meth:`models.withdrawals.InForce.rows`."""
+    shard = row.split.shard
+    return in_force.rows(known, shard, source_in_path=row.kind == "path", path_source=source_of_path(shard.path))
+
+
+def fates(row: Row, store: Store, positions: list[int]) -> list[dict[str, Any]]:
+    """Return the audit's rows for entries of a split, given their positions."""
+    audit = next(part for part in row.release.files if part.place == "audit")
+    with store.fetched(audit.object) as path:
+        table = pq.read_table(path, columns=["position", "door", "reasons"])
+    at = np.searchsorted(table["position"].to_numpy(), positions, side="right") - 1
+    found: list[dict[str, Any]] = table.take(at).to_pylist()
+    return found
+
+
+def _use(row: Row, known: Merged, rows: list[int], store: Store) -> Use:
+    positions = known.records["position"].to_numpy()[rows].tolist()
+    doors: Counter[str] = Counter()
+    names: set[str] = set()
+    for fate in fates(row, store, positions):
+        doors[fate["door"]] += 1
+        for reason in fate["reasons"] or ():
+            if reason["policy_rule"].startswith(REASON):
+                names.add(reason["policy_rule"].removeprefix(REASON))
+    return Use(row.split.shard.path, tuple(positions), dict(sorted(doors.items())), tuple(sorted(names)))
+
+
+def said(answer: Answer) -> Iterator[str]:
+    """Say an answer in lines of plain text."""
+    doors = answer.doors
+    kept = doors.get("clean", 0)
+    counts = ", ".join(f"{count:,} {door}" for door, count in doors.items())
+    if kept:
+        yield f"used in release {answer.release}: {counts}"
+    elif not answer.uses and not answer.withdrawals:
+        yield f"not used: never seen in release {answer.release}"
+    else:
+        yield f"not used in release {answer.release}" + (f": {counts}" if counts else ": no record")
+    for each in answer.withdrawals:
+        row = each.effect
+        if row is None or row["lifted"]:
+            yield f"  withdrawn by {in_words(each.facts())}: in force from the next run on"
+        else:
+            lifting = ", lifted from the next run on" if each.state == "lifting" else ""
+            yield f"  withdrawn by {in_words(row)}: gone since release {row['release']}{lifting}"
+    for use in answer.uses:
+        places = ", ".join(map(str, use.positions[:20])) + (", …" if len(use.positions) > 20 else "")
+        yield f"  {use.shard}: {', '.join(f'{count:,} {door}' for door, count in use.doors.items())} at {places}"

@@ -1,0 +1,104 @@
+"""What a person names, as the target of a withdrawal or a question: hashed where it may be somebody's."""
+
+import functools
+
+from models.documents import Documents
+from models.errors import UsageError
+from models.keys import key_from, key_id
+from models.tag_pass import PRIVATE_SOURCE, private_source
+from models.taggers.personal import ENTITIES, Personal
+from models.url_marks import DEEPEST, folder_mark, host_mark, place_of, url_mark
+from models.withdrawals import Target, record_target, source_target, work_target
+
+HIDDEN = "(personal)"
+"""Shown in place of a name that holds personal data."""
+
+
+def target_of(named: dict[str, str | None], key_env: str | None) -> Target:
+    """Return the target that one option names.
+
+    Args:
+        named: values of the options ``work``, ``subject``, ``source``, ``url`` and ``record``; exactly one is given.
+        key_env: variable that holds the corpus's key, for subjects, and sources that hold personal data.
+
+    Raises:
+        UsageError: if none or several are given, or what is named cannot be looked for.
+    """
+    given = {kind: value for kind, value in named.items() if value}
+    if len(given) != 1:
+        raise UsageError("say what is meant by exactly one of --work, --subject, --source, --url, --record")
+    [(kind, value)] = given.items()
+    match kind:
+        case "work":
+            return work_target(value)
+        case "subject":
+            return _subject(value, key_env)
+        case "source":
+            return _source(value, key_env)
+        case "url":
+            return _url(value)
+    return record_target(value, shown(value))
+
+
+def shown(name: str) -> str:
+    """Return a name, or a word in its place if it holds personal data."""
+    return HIDDEN if _personal().tag(Documents.of([name])).table.num_rows else name
+
+
+@functools.cache
+def _personal() -> Personal:
+    return Personal(entities=ENTITIES)
+
+
+def _subject(value: str, key_env: str | None) -> Target:
+    key = key_from(key_env)
+    if key is None:
+        raise UsageError(
+            "a person is looked for by keyed hashes: name the variable with the key that runs use (--key-env NAME, as key_env of "
+            "the run file)"
+        )
+    found: dict[str, set[str]] = {}
+    # Each kind by itself: what is a mobile number to one run is a telephone number to another that does not look for those.
+    for entity in ENTITIES:
+        table = Personal(entities=(entity,), key_env=key_env).tag(Documents.of([value])).table
+        for category, hashed in zip(table["category"].to_pylist(), table["value_hmac"].to_pylist(), strict=True):
+            if hashed is not None:
+                found.setdefault(category, set()).add(hashed)
+    if not found:
+        raise UsageError(
+            "--subject: no kind of personal data is recognised in it; give the identifier alone, telephone numbers with their "
+            "calling code (+81…)"
+        )
+    marks = sorted({f"hmac:{hashed}" for hashes in found.values() for hashed in hashes})
+    return Target("subject", tuple(marks), ", ".join(sorted(found)), key_id(key))
+
+
+def _source(name: str, key_env: str | None) -> Target:
+    if shown(name) == name or name.startswith(PRIVATE_SOURCE[:-1]):
+        return source_target(name)
+    hidden = private_source(name, key_from(key_env))
+    if hidden == PRIVATE_SOURCE:
+        raise UsageError(
+            "--source: it holds personal data, and without a key all such sources have one name; withdraw its records or URLs, or "
+            "name the key that runs use (--key-env)"
+        )
+    return source_target(hidden)
+
+
+def _url(url: str) -> Target:
+    url = url.strip()
+    if "/" not in url and ":" not in url:
+        host = place_of(url).name
+        return Target("url", (f"under:{host_mark(host).hex()}",), f"{shown(host)} and hosts below it")
+    if not url.endswith("*"):
+        place = place_of(url)
+        return Target("url", (f"url:{url_mark(place).hex()}",), shown(place.whole))
+    place = place_of(url[:-1])
+    if not url.endswith("/*") or not place.host or "?" in place.rest:
+        raise UsageError(
+            f"--url {shown(url)}: a part of a site ends at a slash; say https://HOST/FOLDER/*, or HOST alone"
+        )
+    if len(place.folders) > DEEPEST + 1:
+        raise UsageError(f"--url {shown(url)}: at most {DEEPEST} folders deep; name a folder further up, or its pages")
+    folder = place.folders[-1]
+    return Target("url", (f"under:{folder_mark(folder).hex()}",), f"{shown(folder)}*")
