@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint bench-category models docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint bench-category models test-report browser docs-pictures docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -43,7 +43,7 @@ run: setup ## screen the example corpus into out/
 	$(BIN)/winnow run examples/corpus --output out
 
 test: setup ## the tests that need nothing but the checkout
-	$(BIN)/python -m pytest -m "not data and not slow and not engines and not cluster and not airflow"
+	$(BIN)/python -m pytest -m "not data and not slow and not engines and not cluster and not airflow and not browser"
 
 check: lint types test ## what must pass before a change lands
 
@@ -84,6 +84,14 @@ test-scale: setup ## peak memory at 200 MB and at 1 GB of text; minutes
 
 test-airflow: setup airflow flink tools ## nights by a real Airflow, on loopback only, one of them on Flink; 20 minutes
 	$(BIN)/python -m pytest -m airflow tests/nightly
+
+browser: ## Debian's Chromium and fonts for Chinese, if they are absent; needs root or sudo
+	@command -v chromium >/dev/null || { run=$$(test "$$(id -u)" = 0 || echo sudo); $$run apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$run apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk >/dev/null; }
+	@chromium --version
+
+test-report: setup browser ## the report in a browser: on screens and on paper, in both languages
+	$(BIN)/python -m pytest -m browser
 
 mutants: setup ## break each invariant and see a test fail; minutes
 	$(BIN)/python tests/mutants/run.py
@@ -129,7 +137,11 @@ bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagge
 	$(BIN)/python benchmarks/category.py $(MODEL_DATA)
 
 docs: setup ## write docs/run-file.md anew from the code
+docs: setup ## write the reference pages in docs anew from the code
 	$(BIN)/python docs/generate.py
+
+docs-pictures: run browser ## take the pictures of the report in docs anew
+	$(BIN)/python tests/browser/pictures.py
 
 lock: ## resolve what is needed anew into the lock files, Airflow's too; needs uv
 	head -n 2 requirements.lock > requirements.lock.new

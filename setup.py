@@ -11,7 +11,7 @@ setup(
     packages=["models", "models.taggers", "transforms", "pipeline", "configs"],
     package_data={
         "models": ["*.npz", "*.txt"],
-        "pipeline": ["*.html", "*.json"],
+        "pipeline": ["*.html", "*.json", "*.yaml"],
         "configs": ["policies/*", "taxonomies/*", "runs/*", "lists/*/*", "indexes/*/*", "models/*/*"],
     },
     entry_points={"console_scripts": ["winnow=pipeline.cli:main"]},
@@ -28,7 +28,6 @@ setup(
         "orjson>=3.10,<4",
         "presidio-analyzer>=2.2.360,<2.3",
         "phonenumbers>=9,<10",
-        "py3langid>=0.3,<1",
         "pyarrow>=20,<26",
         "pydantic>=2.11,<3",
         "PyYAML>=6,<7",

@@ -1,7 +1,7 @@
-"""Writes ``docs/run-file.md`` from the run file's model: ``python docs/generate.py``.
+"""Writes the reference pages from the code: ``python docs/generate.py``.
 
-The words are those of the docstrings in ``pipeline/config.py`` and the taggers; a test compares the page with what this would
-write.
+``run-file.md`` and ``policy.md`` come from the models of the files, ``output-format.md`` from the schemas that are written with. The
+words are those of the docstrings and comments there; a test compares the pages with what this would write.
 """
 
 import dataclasses
@@ -10,16 +10,21 @@ import re
 import sys
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
+import pyarrow as pa
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from models.outcome import SOURCES
+from models.parts import AUDIT, DEAD
+from models.policy import ACTIONS, Match, Policy, Redact, Rule, Sources, Unlawful
 from models.strict import Strict
 from models.taggers import BUILT_IN, tagger_class
+from models.taxonomy import load_taxonomy
 from pipeline.config import ColumnMapping, MaxDead, RunFile
 
-PAGE = Path(__file__).resolve().parent / "run-file.md"
+DOCS = Path(__file__).resolve().parent
 
 HEAD = """\
 # Reference: the run file
@@ -64,12 +69,58 @@ _MORE = {
         "share": "of all entries of the corpus",
         "at_least": "so many are allowed however small the corpus",
     },
+    "Policy": {
+        "name": "stands with the version in the manifest and in `blacklist.json`",
+        "version": "raise it when a rule changes; quote it, it is text",
+        "instrument": "the law or standard that the rules are drawn from; shown in the report",
+        "taxonomy": "which risks the categories are: a file of `configs/taxonomies`",
+        "sources": "when the share of unlawful records makes a source unusable",
+        "rules": "any number; all that act are reasons, the strictest action wins",
+    },
+    "Sources": {
+        "reading": "the share is taken at its word: strictly over the limit is over",
+        "basis": "what the figures rest on: what detectors found, unaudited",
+        "unlawful": "which records count",
+        "limit": "of the source's distinct records",
+        "min_records": "distinct records from which on an over-limit source is blacklisted; with fewer it is on hold",
+        "blacklisted": "what becomes of all records of a blacklisted source",
+        "hold": "what becomes of all records of a source on hold",
+    },
+    "Unlawful": {
+        "categories": "any one of these; sets of the taxonomy by name",
+        "at_least_score": "of one finding",
+    },
+    "Rule": {
+        "id": "small letters, digits and `. _ -`; stands in the audit",
+        "title": "for people, in English; decides nothing",
+        "title_zh": "the same in Chinese",
+        "clause": "which clause of the instrument the rule serves; decides nothing",
+        "match": "which findings, and how many",
+        "action": "what becomes of the record",
+        "redact": "how spans are replaced; stands with the action `redact` and only there",
+    },
+    "Match": {
+        "category": "of a finding: risks, sets of them, `personal.*`, `copyright.*`, `provenance.*`, `blocked.*`, `unscanned`",
+        "tagger": "who found it",
+        "at_least_score": "findings of a lower score are not counted",
+        "at_least_span": "findings of a shorter span, in code points, are not counted, nor those on the whole record",
+        "at_least_count": "from so many findings on the rule acts",
+        "at_least_per_1000_chars": "and from so many per 1,000 characters of the record on, where it is given",
+    },
+    "Redact": {"form": "`placeholder`: `[EMAIL]`; `pseudonym`: the same word for the same value, which needs a key"},
     "Lexicon": {"lists": "names of shipped lists, or folders that hold an `artefact.json`"},
 }
 """What docstrings leave to the name of a key."""
 
 _WORDS = {"str": "text", "int": "number", "float": "number", "bool": "true or false", "date": "date", "dict": "by name"}
-_VALIDATED = {"_size": "size", "_parts_per_million": "share", "_names": "text, or a list of them"}
+_VALIDATED = {
+    "_size": "size",
+    "_parts_per_million": "share",
+    "_names": "text, or a list of them",
+    "_share": "number from 0 to 1, or a fraction",
+    "_density": "number over 0, or a fraction",
+    "_glob": "glob",
+}
 
 
 def attributes(described: type) -> dict[str, str]:
@@ -101,10 +152,15 @@ def kind(field: FieldInfo) -> str:
 def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) in (UnionType, Union):
         return _kind(next(part for part in get_args(annotation) if part is not type(None)))
     if hasattr(annotation, "__metadata__"):
-        return _VALIDATED[annotation.__metadata__[0].func.__name__]
+        return next(
+            (_VALIDATED[mark.func.__name__] for mark in annotation.__metadata__ if hasattr(mark, "func")),
+            _WORDS.get(annotation.__origin__.__name__, ""),
+        )
+    if get_origin(annotation) is tuple:
+        return f"list of {_kind(get_args(annotation)[0])}"
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         return f"[see below](#{annotation.__name__.lower()})"
     return _WORDS[(get_origin(annotation) or annotation).__name__]
@@ -115,7 +171,7 @@ def default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "**required**"
-    if value is None:
+    if value is None or value == "":
         return ""
     if isinstance(value, Strict):
         return " ".join(f"{name}: {default(type(value).model_fields[name])}" for name in type(value).model_fields)
@@ -133,7 +189,9 @@ def table(model: type[Strict]) -> str:
         KeyError: if the docstring says nothing of a key.
     """
     said = attributes(model)
-    rows = [f"| `{name}` | {kind(f)} | {default(f)} | {said[name]} |" for name, f in model.model_fields.items()]
+    rows = [
+        f"| `{f.alias or name}` | {kind(f)} | {default(f)} | {said[name]} |" for name, f in model.model_fields.items()
+    ]
     return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows])
 
 
@@ -168,15 +226,141 @@ def summary(described: type) -> str:
     return " ".join((inspect.getdoc(described) or "").split("\n\n")[0].split()).replace("``", "`")
 
 
-def page() -> str:
-    """Return the page."""
+POLICY_HEAD = """\
+# Reference: the policy
+
+<!-- Written by docs/generate.py from models/policy.py; change it there and run: make docs -->
+
+A policy says what becomes of a record, given what was found in it, and of a source, given how much was found in its records. It is YAML; an
+unknown key is refused, with place and the nearest key that exists. [Write a policy](write-a-policy.md) shows how to go about it;
+[cn-tc260-003.yaml](../configs/policies/cn-tc260-003.yaml) is a whole one. Numbers are exact: `0.05`, `5/100` and `1/20` are the same.
+A glob may use `*` for any characters and `?` for one.
+"""
+
+OUTPUT_HEAD = """\
+# Reference: the output's formats
+
+<!-- Written by docs/generate.py from the schemas in models and pipeline; change them there and run: make docs -->
+
+[Read the output](read-the-output.md) says what is where and what it means. Here are the exact columns. Kept records themselves have the columns
+and the format of their shard. Whatever stands in `store/` beside what `manifest.json` names is private and may change with any version.
+"""
+
+_FILES = (
+    (
+        "`audit/*.parquet`",
+        AUDIT,
+        "A row for every entry that was not simply kept, and one for each run of entries that were (`records` of them, from `position` "
+        "through `through`). `explain` reads it.",
+    ),
+    (
+        "`dead/*.parquet`",
+        DEAD,
+        "A row a dead letter; see [Dead letters](dead-letters.md). `raw` is null where only the hash is kept.",
+    ),
+    (
+        "`sources.parquet`, `sources.csv`",
+        pa.schema([*SOURCES, ("reading", pa.string()), ("basis", pa.string())]),
+        "A row a source, sorted by source. Null where a source has no tally of its own or no state.",
+    ),
+)
+
+_MANIFEST = (
+    ("format", "number of this format; readers refuse others"),
+    ("release, base", "number of the release, and of the one that it was made from (0 for none)"),
+    ("run", "name of the run: a digest of what it was told and made"),
+    ("as_of, started, finished", "the date that comparisons used; times of the run, UTC"),
+    ("counts", "`read`, `clean`, `redacted` (of the clean), `quarantined`, `dropped`, `dead`"),
+    ("languages", "`records` and `characters` by language (BCP 47), dead letters left out"),
+    ("work", "what the run did: `new_shards`, `splits`, `tagged`, `released`"),
+    ("shards, inputs", "how many; path, size and SHA-256 of each"),
+    ("twins, gone", "pairs of shards with the same content; shards withdrawn"),
+    ("restricted", "root of quarantine and dead letters, empty where it is the output"),
+    (
+        "job",
+        "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `reading`, `sample`, `version` …",
+    ),
+    ("catalogue", "names in the private store"),
+    ("files", "`path`, `size`, `sha256` of every file; `records` and `object` of parts"),
+)
+_SUMMARY = (
+    ("reasons", "records by `category⇥action`"),
+    ("flow", "records that were not simply kept by `action⇥rule⇥tagger` of the reason that decided: each once"),
+    ("errors", "dead letters by class"),
+    ("dead_by_shard, dead_shards", "shards with most dead letters; how many shards have any"),
+    (
+        "works, works_found, works_exact",
+        "`[id, records, longest run]` of the works with most records; how many; whether exact or lower bounds",
+    ),
+    ("languages", "`[records, characters]` by language"),
+    ("changes", "since the release before: `counts`, `sources`, `shards`, `digests`; empty for the first"),
+)
+
+
+def policy_page() -> str:
+    """Return ``policy.md``."""
+    parts = [POLICY_HEAD, "## All keys", table(Policy)]
+    for model in (Sources, Unlawful, Rule, Match, Redact):
+        parts += [f"## {model.__name__}", summary(model), table(model)]
+    taxonomy = load_taxonomy()
+    sets = [f"| `{name}` | {', '.join(f'`{glob}`' for glob in globs)} |" for name, globs in taxonomy.sets.items()]
+    risks = [f"| `{risk.id}` | {risk.en} | {risk.zh} |" for section in taxonomy.sections for risk in section.risks]
+    parts += ["## Actions", "From mild to strict: " + ", ".join(f"`{action}`" for action in ACTIONS) + "."]
+    parts += ["## Sets of risks", "\n".join(["| set | risks |", "|---|---|", *sets])]
+    parts += [f"## Risks of {taxonomy.instrument}", "\n".join(["| id | English | 中文 |", "|---|---|---|", *risks])]
+    return _joined(parts)
+
+
+def output_page() -> str:
+    """Return ``output-format.md``."""
+    parts = [OUTPUT_HEAD]
+    for title, schema, words in _FILES:
+        parts += [f"## {title}", words, schema_table(schema)]
+    parts += ["## `manifest.json`", _keys(_MANIFEST)]
+    parts += [
+        "## `summary.json`",
+        "What the report shows besides; `report.html` is made from it, the manifest and `sources.parquet` alone.",
+    ]
+    parts += [_keys(_SUMMARY)]
+    parts += ["## `blacklist.json`", "A JSON Schema is in [blacklist.schema.json](../pipeline/blacklist.schema.json)."]
+    return _joined(parts)
+
+
+def _keys(rows: tuple[tuple[str, str], ...]) -> str:
+    lines = [f"| {', '.join(f'`{key}`' for key in keys.split(', '))} | {words} |" for keys, words in rows]
+    return "\n".join(["| key | meaning |", "|---|---|", *lines])
+
+
+def schema_table(schema: pa.Schema) -> str:
+    """Return the columns of an Arrow schema as a Markdown table; those of nested records stand after a dot."""
+    rows = [row for field in schema for row in _columns(field, "")]
+    return "\n".join(["| column | type | null |", "|---|---|---|", *rows])
+
+
+def _columns(field: pa.Field, before: str) -> list[str]:
+    name, null = f"{before}{field.name}", "may be" if field.nullable else "never"
+    if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+        parts = [row for each in field.type.value_type for row in _columns(each, f"{name}[].")]
+        return [f"| `{name}` | list of records | {null} |", *parts]
+    return [f"| `{name}` | {field.type} | {null} |"]
+
+
+def _joined(parts: list[str]) -> str:
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def run_file_page() -> str:
+    """Return ``run-file.md``."""
     parts = [HEAD, "## All keys", table(RunFile)]
     for model in (ColumnMapping, MaxDead):
         parts += [f"## {model.__name__}", summary(model), table(model)]
     for name in sorted(BUILT_IN):
         parts += [f"## Tagger `{name}`", summary(tagger_class(name)), tagger_table(name)]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return _joined(parts)
 
+
+PAGES = {"run-file.md": run_file_page, "policy.md": policy_page, "output-format.md": output_page}
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), "utf-8")

@@ -21,7 +21,7 @@ from models.tally import COUNTS
 
 RECEIPTS = pa.schema(
     [
-        *((name, pa.string()) for name in ("split", "known", "kinds", "layers", "errors", "withdrawn")),
+        *((name, pa.string()) for name in ("split", "known", "kinds", "layers", "errors", "withdrawn", "languages")),
         *((name, pa.int64()) for name in ("entries", "lost", "characters", "dead", "counted", "purged", "fresh")),
     ]
 )
@@ -75,6 +75,7 @@ def _facts(receipt: Tagged, counted: int) -> dict[str, Any]:
         "layers": orjson.dumps(layers_json(receipt.layers)).decode(),
         "errors": orjson.dumps(dict(receipt.errors), option=orjson.OPT_SORT_KEYS).decode(),
         "withdrawn": orjson.dumps(dict(receipt.withdrawn), option=orjson.OPT_SORT_KEYS).decode(),
+        "languages": orjson.dumps(dict(receipt.languages), option=orjson.OPT_SORT_KEYS).decode(),
         "entries": receipt.entries,
         "lost": receipt.lost,
         "characters": receipt.characters,

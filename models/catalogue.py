@@ -50,7 +50,10 @@ ROWS = pa.schema(
     [
         *((name, pa.string()) for name in ("path", "split", "checksum", "twin", "made_by", "known", "kinds", "kind")),
         *((name, pa.int64()) for name in ("index", "of", "size", "entries", "lost", "characters", *TOTALS)),
-        *((name, pa.string()) for name in ("release", "errors", "reasons", "withdrawn", "body")),
+        *(
+            (name, pa.string())
+            for name in ("release", "errors", "reasons", "flow", "works", "languages", "withdrawn", "body")
+        ),
     ]
 )
 """One row a split, by path and index. ``withdrawn`` is JSON of how many entries each withdrawal names; ``body`` is JSON of what is only wanted together with the whole row."""
@@ -82,6 +85,7 @@ class Row:
     taggers: Mapping[str, str]
     kind: str
     withdrawn: Mapping[str, int]
+    languages: Mapping[str, Sequence[int]]
 
 
 def made_by(taggers: Mapping[str, str], counting: str, withdrawn: str = "") -> str:
@@ -517,6 +521,8 @@ def released_facts(released: Released) -> tuple[dict[str, Any], dict[str, Any]]:
         "release": released.digest,
         "errors": as_json(dict(released.errors)),
         "reasons": as_json(dict(released.reasons)),
+        "flow": as_json(dict(released.flow)),
+        "works": as_json(dict(released.works)),
         **{name: released.counts[name] for name in TOTALS},
     }
     files = [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files]
@@ -543,6 +549,8 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         orjson.loads(facts["reasons"]),
         orjson.loads(facts["errors"]),
         tuple((sha256, title, count) for sha256, title, count in body.get("purged", ())),
+        orjson.loads(facts["flow"]),
+        orjson.loads(facts["works"]),
     )
     return Row(
         split,
@@ -557,4 +565,5 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         body["taggers"],
         facts["kind"],
         orjson.loads(facts["withdrawn"]),
+        orjson.loads(facts["languages"]),
     )

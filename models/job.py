@@ -1,5 +1,6 @@
 """The job: everything a worker needs to know besides the split, in one value that can be sent to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -91,6 +92,10 @@ class Job:
                 "limit": str(policy.sources.limit),
                 "min_records": policy.sources.min_records,
                 "actions": policy.sources.actions,
+                "taxonomy": policy.taxonomy,
+                "rules": [
+                    rule.model_dump(include={"id", "title", "title_zh", "clause", "action"}) for rule in policy.rules
+                ],
             },
             "taggers": self.wanted,
             "reading": self.reading.digest,
@@ -109,3 +114,9 @@ class Job:
         return digest_of(
             {"policy": self.policy.digest, "key": self.key_id, "output": [output.gzip_level, output.dead_bytes]}
         )
+
+
+def without_words(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description of a job without what is only said to people: two that are alike in the rest do the same."""
+    policy = {key: value for key, value in described["policy"].items() if key != "rules"}
+    return {**{key: value for key, value in described.items() if key != "coverage"}, "policy": policy}

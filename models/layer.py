@@ -19,6 +19,7 @@ from models.digest import digest_of
 from models.errors import ConservationError
 from models.findings import SCHEMA as FINDINGS
 from models.findings import Findings
+from models.language import languages
 from models.parsing import Parsed
 from models.purge import emptied_rows, purged_rows, still_purged, without_purged
 from models.url_marks import SIZE, marks_of
@@ -38,10 +39,12 @@ RECORDS = pa.schema(
         pa.field("url", pa.binary(SIZE), nullable=False),
         pa.field("under", pa.dictionary(pa.int32(), pa.binary())),
         pa.field("characters", pa.int32(), nullable=False),
+        pa.field("language", pa.dictionary(pa.int32(), pa.string())),
     ]
 )
 """One row an entry of the split. ``error`` is set for dead letters; ``content`` and ``id`` are the first bytes of SHA-256,
-``url`` and ``under`` the marks of :mod:`models.url_marks`; all are zeros or null where there is nothing."""
+``url`` and ``under`` the marks of :mod:`models.url_marks`; all are zeros or null where there is nothing. ``language`` is that of
+:mod:`models.language`, null for dead letters."""
 
 _NO_CONTENT, _NO_ID, _NO_URL = bytes(16), bytes(8), bytes(SIZE)
 
@@ -151,6 +154,7 @@ def _record_table(parsed: Parsed, sources: pa.Array) -> pa.Table:
     at = (documents.rows - parsed.row).tolist()
     content, ids, lengths = [_NO_CONTENT] * count, [_NO_ID] * count, [0] * count
     names: list[str | None] = [None] * count
+    written: list[str | None] = [None] * count
     urls, under = [_NO_URL] * count, list[bytes | None]([None] * count)
     for row, url, above in zip(at, *marks_of(documents.url), strict=True):
         urls[row], under[row] = url, above
@@ -161,13 +165,15 @@ def _record_table(parsed: Parsed, sources: pa.Array) -> pa.Table:
         content[row] = hashlib.sha256(text).digest()[:16]
         ids[row] = id_hash(record)
         names[row], lengths[row] = name, length
+    for row, language in zip(at, languages(documents.text), strict=True):
+        written[row] = language
     errors: list[str | None] = [None] * count
     details: list[str | None] = [None] * count
     lost = [1] * count
     for row, dead in parsed.dead.items():
         errors[row - parsed.row], details[row - parsed.row] = dead.error, dead.detail
         lost[row - parsed.row] = dead.records
-    columns = [parsed.positions, errors, details, lost, names, content, ids, urls, under, lengths]
+    columns = [parsed.positions, errors, details, lost, names, content, ids, urls, under, lengths, written]
     arrays = [
         pc.dictionary_encode(pa.array(column, field.type.value_type))
         if pa.types.is_dictionary(field.type)

@@ -32,6 +32,7 @@ from models.catalogue import (
     write_index,
     write_segment,
 )
+from models.coverage import coverage
 from models.errors import ConservationError
 from models.job import Job
 from models.judging import Entries, Judged, Work, check_dead, due_of
@@ -51,7 +52,7 @@ SOURCES = pa.schema(
 )
 """Columns of the table of sources: null where a source has no tally of its own or no state."""
 
-_TAGGED = ("known", "kinds", "entries", "lost", "characters", "withdrawn")
+_TAGGED = ("known", "kinds", "entries", "lost", "characters", "withdrawn", "languages")
 """Columns that a row of the catalogue takes from a receipt."""
 
 _DOORS = pa.schema([("row", pa.int64()), ("source", pa.string()), *((name, pa.int64()) for name in DOORS)])
@@ -271,7 +272,7 @@ def conclude(
         {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},
         tuple((path, twin) for path, twin in facts["twins"]),
         tuple(facts["gone"]),
-        job.described(version("winnow-corpus")),
+        job.described(version("winnow-corpus")) | {"coverage": coverage(job)},
         "" if job.restricted == job.root else job.restricted,
         job.as_of,
     )

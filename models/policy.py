@@ -89,10 +89,11 @@ class Redact(Strict):
 
 
 class Rule(Strict):
-    """An action on records with enough matching findings. Title and clause explain it and decide nothing."""
+    """An action on records with enough matching findings. Titles (English, Chinese) and clause explain it and decide nothing."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     title: str = ""
+    title_zh: str = ""
     clause: str = ""
     match: Match
     action: Literal["keep", "redact", "quarantine", "drop"]

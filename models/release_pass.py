@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.digest import digest_of
 from models.documents import Documents
@@ -53,6 +54,9 @@ class Released:
         reasons: how often each category led to each action, one per record, as ``category\\taction``.
         errors: how many dead letters of each class.
         purged: contents of which nothing else was kept: SHA-256, title of the list, how many records; sorted.
+        flow: how many records that were not simply kept left by which action, as ``action\\trule\\ttagger`` of the reason that
+            decided; the tagger is empty for the state of a source. Dead letters are in ``errors``.
+        works: how many records match each registered work, and the longest span in characters, see :func:`works_of`.
     """
 
     digest: str
@@ -62,6 +66,33 @@ class Released:
     reasons: Mapping[str, int]
     errors: Mapping[str, int]
     purged: tuple[tuple[str, str, int], ...] = ()
+    flow: Mapping[str, int] = field(default_factory=dict)
+    works: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+MOST_WORKS = 256
+"""Works that a receipt names; a split of more says only of how many it does not speak."""
+
+
+def works_of(findings: pa.Table) -> dict[str, list[int]]:
+    """Return of each work that findings of ``copyright`` name how many records match it and the longest span, in characters.
+
+    If there are more than :data:`MOST_WORKS`, those with most records stay, and ``""`` has how many others there are.
+
+    Args:
+        findings: see :data:`models.findings.SCHEMA`; the rule is the work's id.
+    """
+    is_work = pc.match_substring_regex(findings["category"], r"^copyright(\.|$)")
+    found = findings.filter(is_work)
+    spans = pc.subtract(found["end"], found["start"])
+    table = pa.table({"work": found["rule"], "row": found["row"], "span": spans})
+    summed = table.group_by("work", use_threads=False).aggregate([("row", "count_distinct"), ("span", "max")])
+    ordered = summed.sort_by([("row_count_distinct", "descending"), ("work", "ascending")])
+    first = ordered.slice(0, MOST_WORKS)
+    rows = zip(*(first[name].to_pylist() for name in ("work", "row_count_distinct", "span_max")), strict=True)
+    works = {work: [records, longest] for work, records, longest in rows}
+    rest = len(ordered) - len(first)
+    return works | ({"": [rest, 0]} if rest else {})
 
 
 def release_digest(split: str, known: Known, job: Job, states: SourceStates, withdrawn: Iterable[str] = ()) -> str:
@@ -246,7 +277,8 @@ class ReleasePass:
                     f"{self.split.name}: {written.get(place, 0)} records written to {place}, {counts[count]} expected"
                 )
         doors, purged = self._doors(), tuple((*each, count) for each, count in sorted(self._purged.items()))
-        return Released(digest, tuple(files), counts, doors, self._reasons(), self._errors(), purged)
+        figures = (self._flow(), works_of(self.known.findings))
+        return Released(digest, tuple(files), counts, doors, self._reasons(), self._errors(), purged, *figures)
 
     def _audit_row(self, row: int, outcome: Outcome) -> dict[str, Any]:
         at = int(self._positions[row])
@@ -339,6 +371,16 @@ class ReleasePass:
                 for reason in outcome.reasons
             } | ({f"{PURGE}\t{outcome.action}"} if outcome.purge else set()):
                 counts[pair] = counts.get(pair, 0) + 1
+        return dict(sorted(counts.items()))
+
+    def _flow(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for outcome in self.verdicts.outcomes.values():
+            if outcome.error:
+                continue
+            decided = outcome.reasons[0]
+            key = f"{outcome.action}\t{decided.policy_rule}\t{decided.finding.tagger if decided.finding else ''}"
+            counts[key] = counts.get(key, 0) + 1
         return dict(sorted(counts.items()))
 
     def _errors(self) -> dict[str, int]:

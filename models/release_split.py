@@ -108,6 +108,8 @@ def _to_json(released: Released) -> str:
         "reasons": dict(released.reasons),
         "errors": dict(released.errors),
         "purged": [list(each) for each in released.purged],
+        "flow": dict(released.flow),
+        "works": {work: list(figures) for work, figures in released.works.items()},
     }
     return json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -123,4 +125,6 @@ def _from_json(text: bytes) -> Released:
         facts["reasons"],
         facts["errors"],
         tuple((sha256, title, count) for sha256, title, count in facts["purged"]),
+        facts["flow"],
+        facts["works"],
     )

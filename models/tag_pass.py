@@ -62,6 +62,7 @@ class Tagged:
         fresh: taggers whose findings the catalogue lacks; an earlier try of the run, or one that was killed, may have made them.
         purged: records of which only position and content hash are known; they belong to no source.
         withdrawn: how many entries each withdrawal in force names, by id.
+        languages: records and their characters by language, see :func:`languages_of`.
     """
 
     split: str
@@ -76,6 +77,7 @@ class Tagged:
     fresh: tuple[str, ...]
     purged: int = 0
     withdrawn: Mapping[str, int] = field(default_factory=dict)
+    languages: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @property
     def dead(self) -> int:
@@ -149,6 +151,7 @@ def _receipt(
         fresh,
         len(purged_rows(merged.findings)),
         count_by_id(withdrawn_rows(merged, split, job, store)),
+        languages_of(merged.records),
     )
 
 
@@ -185,6 +188,19 @@ def _errors(merged: Merged) -> dict[str, int]:
     for row in broken:
         errors[row] = errors[row] or "tagger_error"
     return dict(sorted(Counter(error for error in errors if error is not None).items()))
+
+
+def languages_of(records: pa.Table) -> dict[str, list[int]]:
+    """Return how many records there are of each language, and their characters; dead letters have none.
+
+    Args:
+        records: see :data:`models.layer.RECORDS`.
+    """
+    table = pa.table({"language": records["language"].cast(pa.string()), "characters": records["characters"]})
+    table = table.filter(pc.is_valid(table["language"])).group_by("language", use_threads=False)
+    summed = table.aggregate([("characters", "count"), ("characters", "sum")]).sort_by("language")
+    rows = zip(*(summed[name].to_pylist() for name in ("language", "characters_count", "characters_sum")), strict=True)
+    return {language: [count, characters] for language, count, characters in rows}
 
 
 def read_merged(refs: Sequence[LayerRef], split: Split, job: Job, store: Store) -> Merged:

@@ -407,9 +407,11 @@ def report(
     release: ReleaseOption = None,
     run: Annotated[str | None, typer.Option("--run", help="Of the release as which this run was published.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Write the page there instead of saying where it is.")] = None,
+    language: Annotated[str, typer.Option("--language", help="Of the page: en or zh.")] = "en",
 ) -> None:
     """Say where a release's report is, or write a copy of it."""
     from pipeline.corpus import Corpus
+    from pipeline.report import PAGES
     from pipeline.waiting import published_as, waiting
 
     corpus = Corpus(absolute(output, Path.cwd()))
@@ -421,11 +423,13 @@ def report(
             raise UsageError(
                 f"{output}: run {run} is not published; publish it with: winnow publish {output} --run {run}"
             )
+    if language not in PAGES:
+        raise UsageError(f"--language {language}: reports are written in {', '.join(PAGES)}")
     found = corpus.release(release)
     if to is None:
-        out.print(found.where("report.html"), markup=False)
+        out.print(found.where(PAGES[language]), markup=False)
     else:
-        to.write_bytes(found.read("report.html"))
+        to.write_bytes(found.read(PAGES[language]))
 
 
 @app.command()

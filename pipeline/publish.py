@@ -2,10 +2,9 @@
 
 import csv
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,19 +14,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.catalogue import Catalogue, Row
+from models.catalogue import Catalogue
 from models.digest import digest_of, digest_of_file
+from models.job import without_words
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
 from pipeline import purged
+from pipeline.changes import changes
 from pipeline.corpus import MANIFEST_FORMAT, Corpus
+from pipeline.figures import Figures, gather
 from pipeline.releases import Staged, gone
-from pipeline.report import render_report
+from pipeline.report import PAGES, render_report
 from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
 from transforms.workspace import open_store
 
 BLACKLIST_FORMAT = 1
+
+_TABLES = ("sources.parquet", "sources.csv", "blacklist.json", purged.FILE, "summary.json", "audit/taggers.json")
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,10 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     sources = with_withdrawn(sources, corpus, described)
     # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]
-    run = digest_of({"job": described, "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[:16]
+    run = digest_of({"job": without_words(described), "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[
+        :16
+    ]
+    figures = gather(catalogue.rows())
     manifest = {
         "format": MANIFEST_FORMAT,
         "release": outcome.base + 1,
@@ -117,6 +124,10 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "started": started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "counts": dict(outcome.counts),
+        "languages": {
+            language: {"records": records, "characters": characters}
+            for language, (records, characters) in figures.languages.items()
+        },
         "work": dict(outcome.work),
         "restricted": outcome.restricted,
         "shards": len(catalogue.paths),
@@ -136,14 +147,14 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     with corpus.releases.staging() as folder:
         write_json(folder / purged.FILE, contents)
         parts = [part for row in catalogue.rows() for part in row.release.files]
-        _stage(folder, catalogue, manifest, sources, corpus, parts)
+        _stage(folder, figures, manifest, sources, corpus, parts)
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
         yield LaidOut(Staged(folder, parts, corpus.restricted(manifest)), manifest, catalogue, corpus.root)
 
 
 def _stage(
     staged: Path,
-    catalogue: Catalogue,
+    figures: Figures,
     manifest: dict[str, Any],
     sources: pa.Table,
     corpus: Corpus,
@@ -166,11 +177,14 @@ def _stage(
     )
     pq.write_table(sources, staged / "sources.parquet", compression="zstd")
     write_csv(staged / "sources.csv", sources)
-    write_json(staged / "blacklist.json", blacklist(sources, manifest, _previous(corpus)))
-    reasons, errors, dead = _sums(catalogue.rows())
-    page = render_report(manifest | manifest["job"], sources, reasons, errors, dead)
-    (staged / "report.html").write_text(page, "utf-8")
-    for name in ("sources.parquet", "sources.csv", "blacklist.json", purged.FILE, "report.html", "audit/taggers.json"):
+    previous = _previous(corpus)
+    black = blacklist(sources, manifest, previous)
+    write_json(staged / "blacklist.json", black)
+    figures = replace(figures, changes=_changes(corpus, manifest, (previous, black), sources))
+    write_json(staged / "summary.json", figures.to_dict())
+    for language, name in PAGES.items():
+        (staged / name).write_text(render_report(manifest | manifest["job"], sources, figures, language), "utf-8")
+    for name in (*_TABLES, *PAGES.values()):
         path = staged / name
         files.append({"path": name, "size": path.stat().st_size, "sha256": digest_of_file(path)})
     write_json(staged / "manifest.json", manifest | {"files": files})
@@ -202,6 +216,17 @@ def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
     return sources
 
 
+def _changes(
+    corpus: Corpus, manifest: Mapping[str, Any], lists: tuple[Mapping[str, Any], Mapping[str, Any]], sources: pa.Table
+) -> dict[str, Any]:
+    """Return what changed since the release that this one is made from; nothing if it is the first, or the other is gone."""
+    base = manifest["base"]
+    if base != corpus.number or not base:
+        return {}
+    with corpus.release(base).fetched("sources.parquet") as old:
+        return changes(corpus.manifest(base), manifest, lists, old, sources)
+
+
 def _previous(corpus: Corpus) -> dict[str, Any]:
     return json.loads(corpus.releases.read(corpus.number, "blacklist.json")) if corpus.number else {}
 
@@ -230,16 +255,3 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
         )
     reading = f"reading: {policy['reading']}, basis: {policy['basis']} (estimated from detectors, not audited)"
     return {"format": BLACKLIST_FORMAT, "reading": reading, "limit": policy["limit"], **lists}
-
-
-def _sums(rows: Iterable[Row]) -> tuple[dict[str, int], dict[str, int], list[tuple[str, int]]]:
-    reasons: Counter[str] = Counter()
-    errors: Counter[str] = Counter()
-    dead: Counter[str] = Counter()
-    for row in rows:
-        reasons.update(row.release.reasons)
-        errors.update(row.release.errors)
-        if row.release.counts["dead"]:
-            dead[row.split.shard.path] += row.release.counts["dead"]
-    worst = sorted(dead.items(), key=lambda item: (-item[1], item[0]))
-    return dict(sorted(reasons.items())), dict(sorted(errors.items())), worst

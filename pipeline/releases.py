@@ -25,7 +25,17 @@ from transforms.workspace import open_store
 CURRENT = "current"
 TOMBSTONES = "withdrawn"
 """Folder of a release that says what was deleted of it because it held withdrawn records."""
-LINKS = (*PLACES, "sources.parquet", "sources.csv", "blacklist.json", "purged.json", "manifest.json", "report.html")
+LINKS = (
+    *PLACES,
+    "sources.parquet",
+    "sources.csv",
+    "blacklist.json",
+    "purged.json",
+    "manifest.json",
+    "summary.json",
+    "report.html",
+    "report.zh.html",
+)
 """What the root shows of the current release."""
 
 

@@ -1,7 +1,7 @@
-"""The report of a release: one page of HTML that stands alone, holds nobody's text, and can be printed."""
+"""The report of a release: one page of HTML that stands alone, holds nobody's text, and can be printed; in English and Chinese."""
 
 import importlib.resources
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from string import Template
 from typing import Any
@@ -10,190 +10,254 @@ import pyarrow as pa
 
 from models.errors import ConservationError
 from models.sources import BLACKLISTED, HOLD
-from pipeline.report_markup import Markup, count, exact_percent, fill, joined, name, percent
+from pipeline.figures import Figures
+from pipeline.report_changes import changes_section, orders_section
+from pipeline.report_findings import (
+    origin_section,
+    personal_section,
+    reasons_section,
+    risks_section,
+    uncovered,
+    works_section,
+)
+from pipeline.report_flow import causes, flow_plot
+from pipeline.report_markup import Markup, exact_percent, fill, joined, name, percent
 from pipeline.report_plots import stacked_bar
 from pipeline.report_sources import sources_section, state_counts
-from pipeline.report_tables import actions_section, basis_section, dead_section
+from pipeline.report_tables import basis_section, dead_section, languages_section
+from pipeline.report_words import Words, rule_names
+
+PAGES = {"en": "report.html", "zh": "report.zh.html"}
+"""The page of each language in a release."""
 
 _SHOWN = 20
-_DOORS = (
-    ("clean", "clean", "go on to training"),
-    ("quarantined", "quarantine", "wait for a human"),
-    ("dropped", "dropped", "not stored"),
-    ("dead", "dead", "not usable as records"),
+_DOORS = (("clean", "clean"), ("quarantined", "quarantine"), ("dropped", "dropped"), ("dead", "dead"))
+"""Doors as counts name them, and as the style sheet does."""
+_GLOSSARY = (
+    *("clean", "redacted", "quarantined", "dropped", "dead", "distinct", "unlawful"),
+    *("kind", "blacklisted", "hold", "normal", "shard", "release"),
 )
 
 
-def render_report(
-    manifest: dict[str, Any],
-    sources: pa.Table,
-    reasons: Mapping[str, int],
-    errors: Mapping[str, int],
-    dead_by_shard: Sequence[tuple[str, int]],
-) -> str:
+def render_report(manifest: Mapping[str, Any], sources: pa.Table, figures: Figures, language: str = "en") -> str:
     """Return the page. The same arguments give the same page.
 
     Args:
         manifest: the release's manifest with the description of its job.
         sources: one row a source with its counts, doors, kind and state.
-        reasons: how many records each ``category\\taction`` applied to.
-        errors: how many dead letters of each class.
-        dead_by_shard: how many dead letters of each shard.
+        figures: as in the release's ``summary.json``.
+        language: one of :data:`pipeline.report_words.LANGUAGES`.
 
     Raises:
         ConservationError: if the counts do not add up: no such page may be shown.
     """
-    counts, policy = manifest["counts"], manifest["policy"]
-    _check(counts, errors, dead_by_shard)
+    said = Words(language)
+    _check(manifest["counts"], figures)
+    found = [(key, body) for key, body in _sections(manifest, sources, figures, said) if body is not None]
     page = Template(importlib.resources.files("pipeline").joinpath("report.html").read_text("utf-8"))
     return page.substitute(
-        title=fill("Winnow release {n}", n=str(manifest["release"])),
-        identity=_identity(manifest),
-        summary=_summary(manifest, state_counts(sources)),
-        warnings=_warnings(manifest),
-        totals=_totals(counts),
-        actions=actions_section(reasons),
-        sources=sources_section(sources, policy, counts),
-        dead=dead_section(counts["dead"], counts["read"], errors, dead_by_shard),
-        basis=basis_section(manifest),
-        limit=exact_percent(Fraction(str(policy["limit"]))),
-        least=f"{policy['min_records']:,}",
-        version=fill("{version}", version=manifest["version"]),
+        lang={"zh": "zh-CN"}.get(language, language),
+        title=said("page.title", n=str(manifest["release"])),
+        kicker=said("page.kicker"),
+        other=_other_page(language, said),
+        identity=_identity(manifest, said),
+        summary=_summary(manifest, state_counts(sources), said),
+        warnings=_warnings(manifest, said),
+        contents_title=said("page.contents"),
+        contents=joined(
+            fill('<li><a href="#{key}">{title}</a></li>', key=key, title=said(f"{key}.title")) for key, _ in found
+        ),
+        sections=joined(
+            (
+                fill(
+                    '<section id="{key}"><h2>{title}</h2>\n{body}</section>',
+                    key=key,
+                    title=said(f"{key}.title"),
+                    body=body,
+                )
+                for key, body in found
+            ),
+            "\n",
+        ),
+        footer=said("footer.made", version=manifest["version"]),
     )
 
 
-def _check(counts: Mapping[str, int], errors: Mapping[str, int], dead_by_shard: Sequence[tuple[str, int]]) -> None:
-    out = sum(counts[key] for key, _, _ in _DOORS)
+def _sections(
+    manifest: Mapping[str, Any], sources: pa.Table, figures: Figures, said: Words
+) -> list[tuple[str, Markup | None]]:
+    counts, policy, taggers = manifest["counts"], manifest["policy"], manifest["taggers"]
+    reasons = figures.reasons
+    return [
+        ("totals", _totals(counts, said)),
+        ("flow", _flow(counts, figures, rule_names(policy, said.language), said)),
+        ("changes", changes_section(figures.changes, manifest["base"], said)),
+        ("sources", sources_section(sources, policy, counts, said)),
+        ("risks", risks_section(reasons, manifest.get("coverage"), policy, said)),
+        ("personal", personal_section(reasons, "personal" in taggers, said)),
+        (
+            "works",
+            works_section(figures.works, figures.works_found, figures.works_exact, "fingerprint" in taggers, said),
+        ),
+        ("provenance", origin_section(reasons, "provenance", "provenance" in taggers, said)),
+        ("blocked", origin_section(reasons, "blocked", "blocked" in taggers, said)),
+        ("notices", orders_section(manifest.get("notices"), said)),
+        ("withdrawals", orders_section(manifest.get("withdrawals"), said)),
+        ("reasons", reasons_section(reasons, said)),
+        ("languages", languages_section(figures.languages, counts, said)),
+        ("dead", dead_section(counts, figures, said)),
+        ("basis", basis_section(manifest, said)),
+        ("glossary", _glossary(policy, said)),
+    ]
+
+
+def _check(counts: Mapping[str, int], figures: Figures) -> None:
+    out = sum(counts[key] for key, _ in _DOORS)
     if counts["read"] != out or counts["redacted"] > counts["clean"]:
         raise ConservationError(f"report: {counts['read']} records read, {out} went out")
-    for what, total in (("class", sum(errors.values())), ("shard", sum(dead for _, dead in dead_by_shard))):
-        if total != counts["dead"]:
-            raise ConservationError(f"report: {counts['dead']} dead letters, {total} by {what}")
+    by_class, by_shard = sum(figures.errors.values()), sum(dead for _, dead in figures.dead_by_shard)
+    if by_class != counts["dead"]:
+        raise ConservationError(f"report: {counts['dead']} dead letters, {by_class} by class")
+    is_whole = figures.dead_shards == len(figures.dead_by_shard)
+    if by_shard > counts["dead"] or (is_whole and by_shard != counts["dead"]):
+        raise ConservationError(f"report: {counts['dead']} dead letters, {by_shard} by shard")
 
 
-def _identity(manifest: Mapping[str, Any]) -> Markup:
+def _other_page(language: str, said: Words) -> Markup:
+    other = next(each for each in PAGES if each != language)
+    return fill(
+        '<a class="other" lang="{lang}" href="{page}">{title}</a>',
+        lang=other,
+        page=PAGES[other],
+        title=said("page.other"),
+    )
+
+
+def _identity(manifest: Mapping[str, Any], said: Words) -> Markup:
     policy, base = manifest["policy"], manifest["base"]
     facts = {
-        "Policy": f"{policy['name']} {policy['version']}",
-        "Instrument": policy["instrument"] or "none named",
-        "Limit per source": f"over {exact_percent(Fraction(str(policy['limit'])))}",
-        "As of": manifest["as_of"],
-        "Started": manifest["started"],
-        "Finished": manifest["finished"],
-        "Made from": f"release {base}" if base else "nothing: the first release",
-        "Run": manifest["run"],
+        "policy": f"{policy['name']} {policy['version']}",
+        "instrument": policy["instrument"] or said("id.no_instrument"),
+        "limit": said("id.over", limit=exact_percent(Fraction(str(policy["limit"])))),
+        "as_of": manifest["as_of"],
+        "started": manifest["started"],
+        "finished": manifest["finished"],
+        "base": said("id.release", n=str(base)) if base else said("id.first"),
+        "run": manifest["run"],
     }
     return joined(
-        fill("<div><dt>{what}</dt><dd>{value}</dd></div>", what=what, value=value) for what, value in facts.items()
+        fill("<div><dt>{what}</dt><dd>{value}</dd></div>", what=said(f"id.{what}"), value=value)
+        for what, value in facts.items()
     )
 
 
-def _summary(manifest: Mapping[str, Any], states: Mapping[str, int]) -> Markup:
+def _summary(manifest: Mapping[str, Any], states: Mapping[str, int], said: Words) -> Markup:
     counts, work, base = manifest["counts"], manifest["work"], manifest["base"]
-    said = [
-        fill(
-            "<strong>Of {read} in {shards}, {clean} ({share}) are in the clean corpus</strong>, "
-            "{redacted} of them with passages redacted.",
-            read=count(counts["read"], "record"),
-            shards=count(manifest["shards"], "shard"),
-            clean=counts["clean"],
-            share=percent(counts["clean"], counts["read"]),
-            redacted=counts["redacted"] or "none",
-        ),
-        fill(
-            "{quarantined} {wait} in quarantine for a human to decide, {dropped} {were} dropped, "
-            "and {dead} could not be used as records.",
-            quarantined=counts["quarantined"] or "None",
-            wait="waits" if counts["quarantined"] == 1 else "wait",
-            dropped=counts["dropped"] or "none",
-            were="was" if counts["dropped"] == 1 else "were",
-            dead=counts["dead"] or "none",
-        ),
-        fill(
-            "Of {sources}, {bad} {are} blacklisted and {held} {stand} on hold.",
-            sources=count(sum(states.values()), "source"),
-            bad=states[BLACKLISTED] or "none",
-            are="is" if states[BLACKLISTED] == 1 else "are",
-            held=states[HOLD] or "none",
-            stand="is" if states[HOLD] == 1 else "are",
-        ),
-    ]
-    begun = fill("This run started from release {base}:", base=str(base)) if base else "This is the first release:"
-    did = fill(
-        "{begun} the run found {new}, tagged {tagged} and released {released} of {splits}.",
-        begun=begun,
-        new=count(work["new_shards"], "new shard"),
+    lead = said(
+        "summary.lead",
+        read=said.count("n.records", counts["read"]),
+        shards=said.count("n.shards", manifest["shards"]),
+        share=percent(counts["clean"], counts["read"]),
+        sources=said.count("n.sources", sum(states.values())),
+        bad=states[BLACKLISTED],
+        held=states[HOLD],
+        **{key: counts[key] for key in ("clean", "redacted", "quarantined", "dropped", "dead")},
+    )
+    did = said(
+        "summary.next" if base else "summary.first",
+        new=said.count("n.new_shards", work["new_shards"]),
         tagged=work["tagged"],
         released=work["released"],
-        splits=count(work["splits"], "split"),
+        splits=said.count("n.splits", work["splits"]),
+        **({"base": str(base)} if base else {}),
     )
-    return fill(
-        '<p class="lead">{said}</p><p>{did} All counts on this page are of the whole corpus as it now stands.</p>',
-        said=joined(said, " "),
-        did=did,
-    )
+    return fill('<p class="lead">{lead}</p><p>{did} {whole}</p>', lead=lead, did=did, whole=said("summary.whole"))
 
 
-def _warnings(manifest: Mapping[str, Any]) -> Markup:
+def _warnings(manifest: Mapping[str, Any], said: Words) -> Markup:
     twins, gone = sorted(map(tuple, manifest["twins"])), sorted(manifest["gone"])
+    coverage = manifest.get("coverage")
     found = []
     if manifest["sample"]:
-        found.append(
-            fill(
-                "<p><b>A trial on a sample: {sample}.</b> The counts hold for the sample, not for the corpus.</p>",
-                sample=manifest["sample"],
-            )
-        )
+        found.append(fill("<p>{trial}</p>", trial=said("warn.sample", sample=manifest["sample"])))
+    if missing := uncovered(coverage):
+        what = said("warn.uncovered", missing=missing, all=len(coverage or ()))
+        found.append(fill("<p>{what}</p>", what=what))
     if twins:
-        pairs = (fill("{path} is {twin}", path=name(path), twin=name(twin)) for path, twin in twins)
-        what = f"{count(len(twins), 'shard has', 'shards have')} the same content as another"
-        found.append(_listed(what, "counted once in the shares of sources; the records are released from both", pairs))
+        pairs = (said("warn.twin", path=name(path), twin=name(twin)) for path, twin in twins)
+        found.append(_listed(said.count("warn.twins", len(twins)), pairs, said))
     if gone:
-        what = f"{count(len(gone), 'shard was', 'shards were')} withdrawn"
-        found.append(_listed(what, "no longer among the input; nothing of them is in this release", map(name, gone)))
+        found.append(_listed(said.count("warn.gone", len(gone)), map(name, gone), said))
     if not found:
-        return Markup('<p class="ok">No warnings: a whole corpus, no shard twice, none withdrawn.</p>')
+        return fill('<p class="ok">{none}</p>', none=said("warn.none"))
     return fill('<div class="warnings">{found}</div>', found=joined(found))
 
 
-def _listed(what: str, meaning: str, items: Iterable[Markup]) -> Markup:
+def _listed(what: Markup, items: Iterable[Markup], said: Words) -> Markup:
     everything = list(items)
     rest = len(everything) - _SHOWN
     return fill(
-        "<p><b>{what}</b>: {meaning}.</p><ul>{items}{more}</ul>",
+        "<p>{what}</p><ul>{items}{more}</ul>",
         what=what,
-        meaning=meaning,
         items=joined(fill("<li>{item}</li>", item=item) for item in everything[:_SHOWN]),
-        more=fill("<li>and {rest} more, see <code>manifest.json</code></li>", rest=rest) if rest > 0 else Markup(""),
+        more=fill("<li>{more}</li>", more=said("warn.more", n=rest)) if rest > 0 else Markup(""),
     )
 
 
-def _totals(counts: Mapping[str, int]) -> Markup:
+def _totals(counts: Mapping[str, int], said: Words) -> Markup:
     """Return the doors as a bar and as a sum that a reader can check."""
     kept = counts["clean"] - counts["redacted"]
-    parts = [("keep", kept), ("redact", counts["redacted"]), *((kind, counts[key]) for key, kind, _ in _DOORS[1:])]
+    parts = [("keep", kept), ("redact", counts["redacted"]), *((kind, counts[key]) for key, kind in _DOORS[1:])]
+    words = [said.plain("kept.keep"), said.plain("kept.redact"), *(said.plain(f"door.{key}") for key, _ in _DOORS[1:])]
     tile = '<div class="tile {kind}"><b>{n}</b><span>{what}</span><small>{share} · {means}</small></div>'
     tiles = [
         fill(
             tile,
             kind=kind,
             n=counts[key],
-            what=key,
+            what=said(f"door.{key}"),
             share=percent(counts[key], counts["read"]),
-            means=means,
+            means=said(f"means.{key}"),
         )
-        for key, kind, means in _DOORS
+        for key, kind in _DOORS
     ]
     return fill(
         """{bar}
-<p class="key"><span class="keep">kept as they were {kept}</span> <span class="redact">redacted {redacted}</span>
-<span class="quarantine">quarantined</span> <span class="dropped">dropped</span> <span class="dead">dead</span></p>
-<div class="equation"><div class="tile read"><b>{read}</b><span>read</span><small>every entry of the input</small></div>
+<p class="key">{key}</p>
+<div class="equation"><div class="tile read"><b>{read}</b><span>{door}</span><small>{means}</small></div>
 <i>=</i>{tiles}</div>
-<p class="sum">{read} read = {clean} clean + {quarantined} quarantined + {dropped} dropped + {dead} dead
-<span>clean {clean} = {kept} kept as they were + {redacted} redacted</span></p>""",
-        bar=stacked_bar(parts, ", ".join(f"{kind} {size:,}" for kind, size in parts)),
-        kept=kept,
+<p class="sum">{sum} <span>{split}</span></p>""",
+        bar=stacked_bar(parts, ", ".join(f"{word} {size:,}" for word, (_, size) in zip(words, parts, strict=True))),
+        key=joined(
+            (
+                fill('<span class="{kind}">{word} {n}</span>', kind=kind, word=word, n=size)
+                for word, (kind, size) in zip(words, parts, strict=True)
+            ),
+            " ",
+        ),
+        read=counts["read"],
+        door=said("door.read"),
+        means=said("totals.read"),
         tiles=joined(tiles, "<i>+</i>"),
-        **{key: counts[key] for key in ("read", "clean", "redacted", "quarantined", "dropped", "dead")},
+        sum=said("totals.sum", **{key: counts[key] for key in ("read", "clean", "quarantined", "dropped", "dead")}),
+        split=said("totals.kept", clean=counts["clean"], kept=kept, redacted=counts["redacted"]),
     )
+
+
+def _flow(counts: Mapping[str, int], figures: Figures, rules: Mapping[str, str], said: Words) -> Markup:
+    found = causes(counts, figures.flow, figures.errors, said, rules)
+    figure = '<p>{lead}</p><figure><div class="scroll">{plot}</div></figure>'
+    return fill(figure, lead=said("flow.lead"), plot=flow_plot(counts, found, said))
+
+
+def _glossary(policy: Mapping[str, Any], said: Words) -> Markup:
+    values = {"limit": exact_percent(Fraction(str(policy["limit"]))), "least": f"{policy['min_records']:,}"}
+    entries = (
+        fill(
+            "<div><dt>{word}</dt><dd>{means}</dd></div>",
+            word=said(f"glossary.{key}.word"),
+            means=said(f"glossary.{key}.means", **values),
+        )
+        for key in _GLOSSARY
+    )
+    return fill('<dl class="glossary">{entries}</dl>', entries=joined(entries))

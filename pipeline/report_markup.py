@@ -2,7 +2,7 @@
 
 import html
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -73,6 +73,27 @@ def exact_percent(share: Fraction) -> str:
     return f"{decimal}\u00a0%"
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def table(kind: str, head: Sequence[tuple[str, str]], rows: Iterable[Markup], foot: Markup | None = None) -> Markup:
+    """Return a table that scrolls by itself where the page is too narrow.
+
+    Args:
+        kind: class of the style sheet.
+        head: class and text of each column's heading.
+        rows: table rows, or whole bodies that begin with ``<tbody>``.
+    """
+    made = list(rows)
+    body = joined(made, "\n")
+    if not (made and made[0].startswith("<tbody")):
+        body = fill("<tbody>{body}</tbody>", body=body)
+    return fill(
+        '<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>{body}{foot}</table></div>',
+        kind=kind,
+        head=joined(fill('<th class="{kind}">{text}</th>', kind=each, text=text) for each, text in head),
+        body=body,
+        foot=fill("<tfoot>{foot}</tfoot>", foot=foot) if foot else Markup(""),
+    )
+
+
+def number(n: int) -> Markup:
+    """Return a cell with a number; nothing is shown fainter than something."""
+    return fill('<td class="{kind}">{n}</td>', kind="n" if n else "n zero", n=n)

@@ -5,6 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from pipeline.report_markup import Markup, exact_percent, fill, joined, percent
+from pipeline.report_words import Words
 
 _LEAST = Fraction(1, 250)
 _STEPS = 5
@@ -38,7 +39,7 @@ def count_bar(kind: str, size: int, most: int) -> Markup:
     return fill(template, kind=kind, **_span(Fraction(0), width))
 
 
-def share_bar(kind: str, unlawful: int, distinct: int, limit: Fraction) -> Markup:
+def share_bar(kind: str, unlawful: int, distinct: int, limit: Fraction, said: Words) -> Markup:
     """Return a bar for a share with a line at the limit; bars of one page have one scale, that ends at four times the limit."""
     end = min(Fraction(1), limit * _REACH) or Fraction(1)
     share = Fraction(unlawful, distinct) if distinct else Fraction(0)
@@ -50,7 +51,7 @@ def share_bar(kind: str, unlawful: int, distinct: int, limit: Fraction) -> Marku
         '<svg class="bar share" role="img" aria-label="{label}"><rect class="{kind}" x="{x}" y="2" width="{w}" height="10"/>'
         '{more}<line class="limit" x1="{at}" x2="{at}" y1="-20" y2="34"/></svg>'
     )
-    label = f"{percent(unlawful, distinct)}, limit {exact_percent(limit)}"
+    label = said.plain("plot.share", share=percent(unlawful, distinct), limit=exact_percent(limit))
     return fill(template, label=label, kind=kind, more=more, at=_percent(limit / end), **_span(Fraction(0), width))
 
 
@@ -71,7 +72,7 @@ def _step(limit: Fraction) -> Fraction:
     return limit / _STEPS or Fraction(1, 100)
 
 
-def histogram(counts: Sequence[int], limit: Fraction) -> Markup:
+def histogram(counts: Sequence[int], limit: Fraction, words: Words) -> Markup:
     """Return how many sources have which share, with the limit marked."""
     labels = bin_labels(limit)
     wide, high, base, top, first = 54, 96, 128, 18, 14
@@ -99,13 +100,13 @@ def histogram(counts: Sequence[int], limit: Fraction) -> Markup:
         )
     said = ", ".join(f"{label} %: {size:,}" for label, size in zip(labels, counts, strict=True) if size)
     return fill(
-        '<svg class="histogram" viewBox="0 0 {width} 166" role="img" aria-label="Sources by share: {said}">{bars}'
+        '<svg class="histogram" viewBox="0 0 {width} 166" role="img" aria-label="{label}">{bars}'
         '<line class="axis" x1="{first}" x2="{end}" y1="{base}" y2="{base}"/>'
         '<line class="limit" x1="{line}" x2="{line}" y1="{top}" y2="{base}"/>'
-        '<text class="limit" x="{beside}" y="{high}">limit {limit}: over it →</text>'
-        '<text class="title" x="{centre}" y="161">unlawful share of distinct records, % (a bar includes its upper edge)</text></svg>',
+        '<text class="limit" x="{beside}" y="{high}">{over}</text>'
+        '<text class="title" x="{centre}" y="161">{axis}</text></svg>',
         width=first * 2 + wide * len(labels) - 6,
-        said=said,
+        label=words.plain("plot.sources", said=said),
         bars=joined(bars),
         first=first,
         end=first + wide * len(labels) - 6,
@@ -114,7 +115,8 @@ def histogram(counts: Sequence[int], limit: Fraction) -> Markup:
         top=top - 14,
         beside=line + 7,
         high=top - 4,
-        limit=exact_percent(limit),
+        over=words.plain("plot.limit", limit=exact_percent(limit)),
+        axis=words.plain("plot.axis"),
         centre=first + wide * len(labels) // 2,
     )
 

@@ -11,25 +11,28 @@ import pyarrow.compute as pc
 from models.errors import ConservationError
 from models.sources import BLACKLISTED, CLEAN, HOLD
 from models.verdicts import DOORS
-from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, percent
+from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, number, percent, table
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
+from pipeline.report_words import Words
 
 SHOWN = 200
 """Rows of the table; all others stand in ``sources.parquet``."""
-_ORDER = {BLACKLISTED: 0, HOLD: 1}
+_ORDER = (BLACKLISTED, HOLD)
 _SIGNS = {BLACKLISTED: "■", HOLD: "▲", CLEAN: "●"}
-_BASES = {"detector": "estimated from detectors, not audited"}
 _DOOR_COUNTS = dict(zip(DOORS, ("clean", "quarantined", "dropped", "dead"), strict=True))
 
 
-def reading_line(policy: Mapping[str, Any]) -> Markup:
+def reading_line(policy: Mapping[str, Any], said: Words) -> Markup:
     """Return how the rule was read and what the figures rest on; it stands with every table of sources."""
-    basis = _BASES.get(policy["basis"])
+    more = f"sources.{policy['basis']}_more"
     return fill(
-        '<p class="reading">Reading: {reading}; basis: {basis}{more}</p>',
-        reading=policy["reading"],
-        basis=policy["basis"],
-        more=f" — {basis}" if basis else "",
+        '<p class="reading">{line}</p>',
+        line=said(
+            "sources.reading",
+            reading=said.name(f"sources.{policy['reading']}", policy["reading"]),
+            basis=said.name(f"sources.{policy['basis']}", policy["basis"]),
+            more=said.name(more, ""),
+        ),
     )
 
 
@@ -40,86 +43,90 @@ def state_counts(sources: pa.Table) -> dict[str, int]:
     return counts | {each["values"]: each["counts"] for each in sorted(known, key=lambda each: each["values"])}
 
 
-def badge(state: str) -> Markup:
+def badge(state: str, said: Words) -> Markup:
     """Return a state as a badge that is told apart by word and sign, not by colour alone."""
     kind = f"state {state}" if state in _SIGNS else "state"
     return fill(
         '<span class="{kind}"><i aria-hidden="true">{sign}</i> {state}</span>',
         kind=kind,
         sign=_SIGNS.get(state, "◆"),
-        state=state,
+        state=said.name(f"state.{state}", state),
     )
 
 
-def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mapping[str, int]) -> Markup:
+def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mapping[str, int], said: Words) -> Markup:
     """Return states, shares and the table of sources.
 
     Raises:
         ConservationError: if sources have more records than the corpus.
     """
     limit = Fraction(str(policy["limit"]))
-    ordered = _worst_first(sources)
-    rows = [_row(row, limit) for row in ordered.slice(0, SHOWN).to_pylist()]
-    note = (
-        fill(
-            '<p class="note">The table shows the first {shown} of {all} sources. All of them stand in '
-            "<code>sources.parquet</code> (and <code>sources.csv</code>) beside this page.</p>",
-            shown=SHOWN,
-            all=len(ordered),
-        )
-        if len(ordered) > SHOWN
-        else Markup("")
-    )
+    shown = _worst_first(sources)
+    head = [
+        ("", said("sources.source")),
+        ("", said("sources.state")),
+        ("plot", said("sources.share", limit=exact_percent(limit))),
+        ("n", "%"),
+        ("n", said("sources.fraction")),
+        ("n", said("sources.by_characters")),
+        *(("n", said(f"sources.{name}")) for name in ("read", *DOORS)),
+    ]
     return fill(
         """{reading}
-<p>A source is over the limit when <em>more than</em> {limit} of its distinct records count as unlawful; exactly {limit} is
-not over. Over it, a source is blacklisted from {least} distinct records on, and on hold with fewer.</p>
+<p>{rule}</p>
 <ul class="states">{states}</ul>
 {plot}
-<div class="scroll"><table class="sources">
-<thead><tr><th>Source</th><th>State</th><th class="plot">Share, limit {limit}</th><th class="n">%</th>
-<th class="n"><abbr title="records that count as unlawful over distinct records">unlawful / distinct</abbr></th>
-<th class="n"><abbr title="the same share by characters instead of records">% by char.</abbr></th>
-<th class="n">Read</th><th class="n">Clean</th><th class="n">Quarantined</th><th class="n">Dropped</th><th class="n">Dead</th></tr></thead>
-<tbody>{rows}</tbody>
-<tfoot>{sums}</tfoot></table></div>
+{table}
 {note}""",
-        reading=reading_line(policy),
-        limit=exact_percent(limit),
-        least=policy["min_records"],
+        reading=reading_line(policy, said),
+        rule=said("sources.rule", limit=exact_percent(limit), least=policy["min_records"]),
         states=joined(
-            fill("<li>{badge} {n}</li>", badge=badge(state), n=n) for state, n in state_counts(sources).items()
+            fill("<li>{badge} {n}</li>", badge=badge(state, said), n=n) for state, n in state_counts(sources).items()
         ),
-        plot=_plot(sources, limit),
-        rows=joined(rows, "\n"),
-        sums=_sums(sources, counts),
-        note=note,
+        plot=_plot(sources, limit, said),
+        table=table(
+            "sources",
+            head,
+            [_row(row, limit, said) for row in shown.to_pylist()],
+            _sums(sources, counts, said),
+        ),
+        note=fill('<p class="note">{cut}</p>', cut=said("sources.cut", shown=SHOWN, all=len(sources)))
+        if len(sources) > SHOWN
+        else Markup(""),
     )
 
 
 def _worst_first(sources: pa.Table) -> pa.Table:
-    """Sort: blacklisted, hold, all other states; in each by share, most first; entries without a source last."""
-    states = sources["state"].to_pylist()
-    ranks = [3 if state is None else _ORDER.get(state, 2) for state in states]
+    """Return the rows to show: blacklisted, hold, all other states; in each by share, most first; entries without a source last."""
+    if not len(sources):
+        return sources
+    known = pc.fill_null(pc.index_in(sources["state"], pa.array(_ORDER)), len(_ORDER))
+    ranks = pc.if_else(pc.is_null(sources["state"]), len(_ORDER) + 1, known)
     unlawful, distinct = (pc.fill_null(sources[key], 0).to_numpy() for key in ("unlawful", "distinct"))
     shares = np.divide(unlawful, distinct, out=np.zeros(len(sources)), where=distinct > 0)
-    keyed = sources.append_column("_rank", pa.array(ranks, pa.int64())).append_column("_share", pa.array(shares))
-    return keyed.sort_by([("_rank", "ascending"), ("_share", "descending"), ("source", "ascending")])
+    keyed = sources.append_column("_rank", ranks.cast(pa.int64())).append_column("_share", pa.array(shares))
+    order = [("_rank", "ascending"), ("_share", "descending"), ("source", "ascending")]
+    # There may be millions: only those to show are sorted. No two have all keys alike.
+    return keyed.take(pc.select_k_unstable(keyed, SHOWN, order))
 
 
-def _row(row: Mapping[str, Any], limit: Fraction) -> Markup:
+def _row(row: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
     state, unlawful, distinct = row["state"], row["unlawful"] or 0, row["distinct"] or 0
-    key = name(row["source"]) if row["source"] else Markup("<em>entries without a source</em>")
+    key = name(row["source"]) if row["source"] else fill("<em>{none}</em>", none=said("sources.none"))
     doors = {door: row[door] or 0 for door in DOORS}
-    written, by_characters = (_share(row, *pair, limit) for pair in _PAIRS)
+    written, by_characters = (_share(row, *pair, limit, said) for pair in _PAIRS)
     return fill(
         '<tr><th scope="row">{key}{kind}</th><td>{state}</td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
         '<td class="n">{fraction}</td><td class="n soft">{by_characters}</td>'
         '<td class="n">{read}</td>{doors}</tr>',
         key=key,
-        kind=fill(' <span class="kind">{kind}</span>', kind=row["kind"]) if row.get("kind") else Markup(""),
-        state=badge(state) if state else NONE,
-        bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit) if distinct else Markup(""),
+        kind=fill(' <span class="kind">{kind}</span>', kind=said.name(f"kind.{row['kind']}", row["kind"]))
+        if row.get("kind")
+        else Markup(""),
+        state=badge(state, said) if state else NONE,
+        bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit, said)
+        if distinct
+        else Markup(""),
         percent=written,
         fraction=f"{unlawful:,} / {distinct:,}" if distinct else NONE,
         by_characters=by_characters,
@@ -131,7 +138,7 @@ def _row(row: Mapping[str, Any], limit: Fraction) -> Markup:
 _PAIRS = (("unlawful", "distinct"), ("unlawful_characters", "characters"))
 
 
-def _share(row: Mapping[str, Any], part: str, whole: str, limit: Fraction) -> str:
+def _share(row: Mapping[str, Any], part: str, whole: str, limit: Fraction, said: Words) -> str:
     """Return a share with two decimals, and what two decimals hide of its place beside the limit."""
     some, all_ = row[part] or 0, row[whole] or 0
     written = percent(some, all_)
@@ -139,10 +146,10 @@ def _share(row: Mapping[str, Any], part: str, whole: str, limit: Fraction) -> st
         return written
     share = Fraction(some, all_)
     if share == limit:
-        return fill("{written} <small>at the limit</small>", written=written)
+        return fill("{written} <small>{at}</small>", written=written, at=said("sources.at"))
     if written == percent(limit.numerator, limit.denominator):
-        side = "just over" if share > limit else "just under"
-        return fill("{written} <small>{side} the limit</small>", written=written, side=side)
+        side = said("sources.just_over" if share > limit else "sources.just_under")
+        return fill("{written} <small>{side}</small>", written=written, side=side)
     return written
 
 
@@ -152,21 +159,21 @@ def _read(row: Mapping[str, Any]) -> int:
 
 
 def _cells(doors: Mapping[str, int]) -> Markup:
-    return joined(
-        fill('<td class="{kind}">{n}</td>', kind="n" if doors[door] else "n zero", n=doors[door]) for door in DOORS
-    )
+    return joined(number(doors[door]) for door in DOORS)
 
 
-def _plot(sources: pa.Table, limit: Fraction) -> Markup:
+def _plot(sources: pa.Table, limit: Fraction, said: Words) -> Markup:
     bins = [0] * len(bin_labels(limit))
-    for unlawful, distinct in zip(sources["unlawful"].to_pylist(), sources["distinct"].to_pylist(), strict=True):
-        if distinct:
-            bins[bin_of(unlawful or 0, distinct, limit)] += 1
-    figure = '<figure><figcaption>Number of sources by share</figcaption><div class="scroll">{plot}</div></figure>'
-    return fill(figure, plot=histogram(bins, limit)) if any(bins) else Markup("")
+    # There may be millions of sources, but few pairs of counts.
+    pairs = sources.select(["unlawful", "distinct"]).group_by(["unlawful", "distinct"]).aggregate([([], "count_all")])
+    for row in pairs.to_pylist():
+        if row["distinct"]:
+            bins[bin_of(row["unlawful"] or 0, row["distinct"], limit)] += row["count_all"]
+    figure = '<figure><figcaption>{title}</figcaption><div class="scroll">{plot}</div></figure>'
+    return fill(figure, title=said("sources.plot"), plot=histogram(bins, limit, said)) if any(bins) else Markup("")
 
 
-def _sums(sources: pa.Table, counts: Mapping[str, int]) -> Markup:
+def _sums(sources: pa.Table, counts: Mapping[str, int], said: Words) -> Markup:
     """Return the closing rows: all sources, what has no source, and the corpus, which is their sum."""
     doors = {door: int(pc.sum(sources[door]).as_py() or 0) for door in DOORS}
     loose = {door: counts[_DOOR_COUNTS[door]] - doors[door] for door in DOORS}
@@ -174,9 +181,11 @@ def _sums(sources: pa.Table, counts: Mapping[str, int]) -> Markup:
         raise ConservationError(
             f"sources: {over[0]}: {doors[over[0]]} records of all sources, {counts[_DOOR_COUNTS[over[0]]]} of the corpus"
         )
-    rows = [("All rows of sources.parquet", doors), ("Entries without a source", loose)]
+    rows = [(said("sources.all"), doors), (said("sources.rest"), loose)]
     rows = (
-        [*rows, ("Corpus", {door: counts[_DOOR_COUNTS[door]] for door in DOORS})] if any(loose.values()) else rows[:1]
+        [*rows, (said("sources.corpus"), {door: counts[_DOOR_COUNTS[door]] for door in DOORS})]
+        if any(loose.values())
+        else rows[:1]
     )
     return joined(
         fill(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from models.errors import UsageError
+from models.job import without_words
 from models.outcome import Outcome
 from models.store import Entry
 from pipeline.corpus import Corpus
@@ -75,7 +76,8 @@ def published_as(corpus: Corpus, outcome: Outcome) -> int:
     for number in (outcome.base + 1, outcome.base):
         if number and number <= corpus.number and number in numbers:
             manifest = corpus.manifest(number)
-            if manifest["catalogue"] == outcome.catalogue and manifest["job"] == outcome.job:
+            is_same = without_words(manifest["job"]) == without_words(outcome.job)
+            if manifest["catalogue"] == outcome.catalogue and is_same:
                 return number
     return 0
 

@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,31 @@ import pytest
 
 from models.outcome import TOTALS
 from models.parts import AUDIT, DEAD, PLACES
+from pipeline.figures import Figures
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
 CALLS = {"Dead", "_NotARecord", "DamagedError", "bury"}
 
 
-def test_the_run_file_page_is_what_the_code_says() -> None:
+@pytest.mark.parametrize("name", ["run-file.md", "policy.md", "output-format.md"])
+def test_reference_pages_are_what_the_code_says(name: str) -> None:
     generate: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-    assert generate["PAGE"].read_text("utf-8") == generate["page"](), "run: make docs"
+    assert (ROOT / "docs" / name).read_text("utf-8") == generate["PAGES"][name](), "run: make docs"
+
+
+def test_the_page_of_formats_has_every_key_of_manifest_and_summary() -> None:
+    page = (ROOT / "docs" / "output-format.md").read_text("utf-8")
+    tree = ast.parse((ROOT / "pipeline" / "publish.py").read_text("utf-8"))
+    made = next(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "manifest"
+        if isinstance(node.value, ast.Dict)
+    )
+    keys = {key.value for key in made.keys if isinstance(key, ast.Constant)} | {f.name for f in fields(Figures)}
+    assert len(keys) > 20
+    assert not {key for key in keys if f"`{key}`" not in page}
 
 
 def error_classes() -> Iterator[str]:

@@ -10,7 +10,9 @@ import pytest
 from conftest import AS_OF, Cli, audit, contents, manifest, shard_of, unpacked
 
 from pipeline.config import from_options
+from pipeline.figures import Figures
 from pipeline.launch import launch, prepare
+from pipeline.report import PAGES, render_report
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "examples" / "corpus"
@@ -140,11 +142,12 @@ def test_the_release_verifies_and_lists_its_files(out: Path, cli: Cli) -> None:
     assert all(path.is_file() for path in listed)
 
 
-def test_the_report_is_one_page_and_holds_nobodys_text(out: Path, cli: Cli) -> None:
-    code, said, _ = cli("report", out)
+@pytest.mark.parametrize("language", PAGES)
+def test_the_report_is_one_page_and_holds_nobodys_text(out: Path, cli: Cli, language: str) -> None:
+    code, said, _ = cli("report", out, "--language", language)
     assert code == 0
     page = Path(said.strip()).read_text("utf-8")
-    assert page == (out / "report.html").read_text("utf-8")
+    assert page == (out / PAGES[language]).read_text("utf-8")
     assert "3,773" in page
     assert "flyers.example" in page
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page), "something is fetched"
@@ -154,6 +157,20 @@ def test_the_report_is_one_page_and_holds_nobodys_text(out: Path, cli: Cli) -> N
         for start in range(0, max(1, len(text) - 24), 400):
             piece = text[start : start + 24].strip()
             assert len(piece) < 12 or piece not in page
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_report_can_be_made_again_from_the_files_of_the_release(out: Path, language: str) -> None:
+    made, figures = manifest(out), json.loads((out / "summary.json").read_text("utf-8"))
+    sources = pq.read_table(out / "sources.parquet")
+    page = render_report(made | made["job"], sources, Figures.from_dict(figures), language)
+    assert page == (out / PAGES[language]).read_text("utf-8")
+
+
+def test_every_record_has_a_language_and_most_are_chinese_or_english(out: Path) -> None:
+    counts, languages = manifest(out)["counts"], manifest(out)["languages"]
+    assert sum(each["records"] for each in languages.values()) == EXPECTED["totals"]["records"]
+    assert languages["zh"]["records"] + languages["en"]["records"] > counts["read"] * 9 // 10
 
 
 def all_records() -> list[dict[str, Any]]:

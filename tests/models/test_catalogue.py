@@ -58,6 +58,9 @@ def shards(draw: st.DrawFn, path: str) -> Shard:
     )
 
 
+PAIRS = st.dictionaries(NAMES, st.lists(SMALL, min_size=2, max_size=2), max_size=3)
+
+
 @st.composite
 def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
     sources = sorted(draw(st.sets(SOURCES, max_size=3)))
@@ -75,6 +78,8 @@ def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
         pa.Table.from_pylist(doors, door_schema),
         draw(st.dictionaries(NAMES, SMALL, max_size=3)),
         draw(st.dictionaries(NAMES, SMALL, max_size=3)),
+        draw(st.dictionaries(NAMES, SMALL, max_size=3)),
+        draw(PAIRS),
     )
     known = Known(draw(HEX), tuple(draw(st.lists(st.tuples(NAMES, NAMES), max_size=2))), tuple(sources))
     layers = draw(st.lists(st.builds(LayerRef, NAMES, st.dictionaries(NAMES, HEX, max_size=2)), max_size=2))
@@ -91,6 +96,7 @@ def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
         {"a": draw(HEX)},
         draw(st.sampled_from(KINDS)),
         draw(st.dictionaries(NAMES, SMALL, max_size=2)),
+        draw(PAIRS),
     )
     return row, pa.Table.from_pylist(tally, SCHEMA)
 
@@ -133,6 +139,7 @@ def facts_of(row: Row) -> dict[str, object]:
         "kinds": kinds_json(row.known),
         "entries": row.entries,
         "lost": row.lost,
+        "languages": as_json(dict(row.languages)),
         "characters": row.characters,
         "withdrawn": as_json(dict(row.withdrawn)),
     }

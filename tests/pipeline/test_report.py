@@ -15,14 +15,19 @@ from hypothesis import strategies as st
 
 from models.errors import ConservationError
 from models.taxonomy import load_taxonomy
-from pipeline.report import render_report
+from pipeline.figures import Figures
+from pipeline.report import PAGES, render_report
+from pipeline.report_flow import MOST, causes
 from pipeline.report_markup import exact_percent, fill, percent
 from pipeline.report_plots import bin_labels, bin_of
 from pipeline.report_sources import SHOWN
+from pipeline.report_words import LANGUAGES as LANGUAGES_OF_PAGES
+from pipeline.report_words import Words, messages, places
 
-EXPECTED = json.loads((Path(__file__).resolve().parents[2] / "examples" / "expected.json").read_text("utf-8"))
+ROOT = Path(__file__).resolve().parents[2]
+EXPECTED = json.loads((ROOT / "examples" / "expected.json").read_text("utf-8"))
 READING = "Reading: literal; basis: detector — estimated from detectors, not audited"
-VOID = {"meta", "rect", "line", "br"}
+VOID = {"meta", "rect", "line", "br", "path"}
 SOURCES = pa.schema(
     [
         *((name, pa.string()) for name in ("source", "kind", "state")),
@@ -46,6 +51,9 @@ REASONS = {
 }
 ERRORS = {"bad_json": 2, "bad_encoding": 1, "no_text": 2}
 DEAD = [("web-00.jsonl", 4), ("web-01.jsonl.gz", 1)]
+COVERAGE = {risk: ["lexicon: mine"] if risk[:3] == "A.1" else [] for risk in load_taxonomy("tc260-003").ids}
+LANGUAGES = {"zh": [2000, 90_000], "en": [500, 80_000], "und-Latn": [7, 400]}
+WORKS = [["isbn:1", 40, 3100], ["isbn:2", 2, 260]]
 
 
 def source(name: str, read: int, distinct: int, unlawful: int, state: str, kind: str = "name") -> dict[str, Any]:
@@ -117,8 +125,24 @@ def manifest(rows: list[dict[str, Any]], **facts: Any) -> dict[str, Any]:
     }
 
 
-def render(rows: list[dict[str, Any]], reasons: dict[str, int] = REASONS, **facts: Any) -> str:
-    return render_report(manifest(rows, **facts), table(rows), reasons, ERRORS, DEAD)
+def figures(counts: dict[str, int], **facts: Any) -> Figures:
+    """Return figures that balance with counts."""
+    held = counts["quarantined"]
+    flow = {
+        "redact\tpersonal\tpersonal": counts["redacted"],
+        "quarantine\tvalues\tlexicon": held - held // 3,
+        "quarantine\tsource:blacklisted\t": held // 3,
+        "drop\tblocked\tblocked": counts["dropped"],
+    }
+    made = {"reasons": REASONS, "errors": ERRORS, "dead_by_shard": DEAD, "flow": {k: n for k, n in flow.items() if n}}
+    made |= facts
+    return Figures(**{"dead_shards": len(made["dead_by_shard"]), **made})
+
+
+def render(rows: list[dict[str, Any]], language: str = "en", found: dict[str, Any] | None = None, **facts: Any) -> str:
+    """Return the page of some sources, with figures and facts of the manifest as given."""
+    made = manifest(rows, **facts)
+    return render_report(made, table(rows), figures(made["counts"], **(found or {})), language)
 
 
 class Balance(HTMLParser):
@@ -160,7 +184,7 @@ def text(page: str) -> str:
 
 
 def sources_shown(page: str) -> list[str]:
-    body = page[page.index('id="sources"') : page.index("<tfoot>")]
+    body = page[page.index('<table class="sources">') : page.index("<tfoot>")]
     return re.findall(r'<tr><th scope="row"><bdi class="name">(.*?)</bdi>', body)
 
 
@@ -187,16 +211,16 @@ def test_counts_that_do_not_add_up_make_no_page(
     counts: dict[str, int], errors: dict[str, int], dead: list[tuple[str, int]]
 ) -> None:
     facts = manifest(examples())
+    found = figures(facts["counts"], errors=errors, dead_by_shard=dead)
     facts["counts"] = facts["counts"] | counts
     with pytest.raises(ConservationError):
-        render_report(facts, table(examples()), REASONS, errors, dead)
+        render_report(facts, table(examples()), found)
 
 
 def test_sources_cannot_have_more_records_than_the_corpus() -> None:
+    facts = manifest(examples())
     with pytest.raises(ConservationError, match="sources: clean"):
-        render_report(
-            manifest(examples()), table([*examples(), source("more", 9, 9, 0, "clean")]), REASONS, ERRORS, DEAD
-        )
+        render_report(facts, table([*examples(), source("more", 9, 9, 0, "clean")]), figures(facts["counts"]))
 
 
 def test_sources_come_worst_first() -> None:
@@ -257,7 +281,7 @@ def test_entries_without_a_source_close_the_sum() -> None:
     empty = dict.fromkeys(SOURCES.names) | {"source": "", "kind": "", "dead": 5}
     rows = examples()
     facts = manifest(rows)
-    with_row, without = (render_report(facts, table(each), REASONS, ERRORS, DEAD) for each in ([*rows, empty], rows))
+    with_row, without = (render_report(facts, table(each), figures(facts["counts"])) for each in ([*rows, empty], rows))
     assert "entries without a source" in text(with_row)
     assert "Entries without a source 5 0 0 0 5" in text(without)
     assert "Of 16 sources" in text(with_row)
@@ -276,94 +300,265 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("key", HOSTILE)
-def test_no_name_acts_as_markup(key: str) -> None:
-    plain, page = (
-        render_report(
-            manifest(
-                [row := source(word, 900, 900, 90, "blacklisted", kind=word)],
-                twins=[[word, word]],
-                gone=[word],
-                sample=word,
-                taggers={word: word},
-                run=word,
-                policy=manifest([row])["policy"] | {"name": word, "version": word, "instrument": word, "basis": word},
-            ),
-            table([row]),
-            {f"{word}\tquarantine": 1, "A.1.a\t" + word: 2, "personal." + word + "\tredact": 3},
-            {word: 5},
-            [(word, 5)],
-        )
-        for word in ("plain", key)
+def everything(word: str, language: str) -> str:
+    """Return a page with every section, in which a word stands wherever a name may."""
+    row = source(word, 900, 900, 90, "blacklisted", kind=word)
+    facts = manifest(
+        [row],
+        twins=[[word, word]],
+        gone=[word],
+        sample=word,
+        taggers={word: word, "fingerprint": word},
+        run=word,
+        base=1,
+        coverage=COVERAGE | {"A.1.a": [word]},
+        policy=manifest([row])["policy"]
+        | {"name": word, "version": word, "instrument": word, "basis": word, "reading": word}
+        | {"rules": [{"id": word, "title": word, "title_zh": word, "clause": word, "action": "quarantine"}]},
+        notices=[{"id": word, "kind": word, "basis": word, "received": word, "since_release": word, "records": 3}],
+        withdrawals=[{"id": word, "days_to_effect": word}],
     )
+    counts = facts["counts"]
+    changes = {
+        "base": 1,
+        "counts": {total: [3, 5] for total in counts},
+        "sources": {"states": [["clean", word, 1]], "named": [[word, "clean", word, 7], [word, "", "hold", 7]]},
+        "shards": {kind: {"count": 12, "named": [word] * 6} for kind in ("new", "changed", "gone")},
+        "digests": [["policy", word, word, word], ["detector", word, "", word]],
+    }
+    found = figures(
+        counts,
+        reasons={
+            f"{word}\tquarantine": 1,
+            "A.1.a\t" + word: 2,
+            "personal." + word + "\tredact": 3,
+            "copyright\tdrop": 2,
+            "provenance." + word + "\tquarantine": 1,
+            "blocked." + word + "\tdrop": 1,
+            "A.9.z" + word + "\tkeep": 1,
+        },
+        flow={f"redact\t{word}\t{word}": counts["redacted"], f"quarantine\tsource:{word}\t": counts["quarantined"]},
+        errors={word: 5},
+        dead_by_shard=[[word, 5]],
+        works=[[word, 3, 90]],
+        works_found=300,
+        works_exact=False,
+        languages={word: [3, 9], "und-" + word: [1, 2]},
+        changes=changes,
+    )
+    return render_report(facts, table([row]), found, language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+@pytest.mark.parametrize("key", HOSTILE)
+def test_no_name_acts_as_markup(key: str, language: str) -> None:
+    plain, page = everything("plain", language), everything(key, language)
     assert [tag for tag, _ in parse(page).seen] == [tag for tag, _ in parse(plain).seen]
     assert [sorted(facts) for _, facts in parse(page).seen] == [sorted(facts) for _, facts in parse(plain).seen]
     assert "<script" not in page
     assert not any(sign in page for sign in ("\u202e", "\x00"))
+    assert len(page) < len(plain) + 250_000
     page.encode()
 
 
-def test_the_page_needs_nothing_but_itself() -> None:
-    page = render(examples())
-    tags = [tag for tag, _ in parse(page).seen]
-    assert not {"script", "link", "img", "iframe", "object", "form", "base"} & set(tags)
-    assert not {
-        key for _, facts in parse(page).seen for key in facts if key in ("src", "href", "style") or key[:2] == "on"
-    }
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_the_page_needs_nothing_but_itself(language: str) -> None:
+    page = everything("plain", language)
+    seen = parse(page).seen
+    assert not {"script", "link", "img", "iframe", "object", "form", "base"} & {tag for tag, _ in seen}
+    assert not {key for _, facts in seen for key in facts if key in ("src", "style") or key[:2] == "on"}
+    sections = {facts["id"] for tag, facts in seen if tag == "section"}
+    targets = {str(facts["href"]) for _, facts in seen if "href" in facts}
+    assert targets == {PAGES["zh" if language == "en" else "en"]} | {f"#{each}" for each in sections - {"summary"}}
     assert "url(" not in page
     assert "@import" not in page
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_the_same_release_gives_the_same_page_whatever_the_order() -> None:
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_the_same_release_gives_the_same_page_whatever_the_order(language: str) -> None:
     rows, facts = examples(), {"twins": [["b", "a"], ["c", "a"]], "gone": ["y", "x"]}
-    one = render(rows, **facts)
-    other = render_report(
-        manifest(rows, twins=[["c", "a"], ["b", "a"]], gone=["x", "y"]),
-        table(rows[::-1]),
-        dict(reversed(REASONS.items())),
-        dict(reversed(ERRORS.items())),
-        DEAD[::-1],
+    found = {"languages": LANGUAGES}
+    one = render(rows, language, found, **facts)
+    other = manifest(rows, twins=[["c", "a"], ["b", "a"]], gone=["x", "y"])
+    balanced = figures(other["counts"])
+    turned = figures(
+        other["counts"],
+        reasons=dict(reversed(REASONS.items())),
+        errors=dict(reversed(ERRORS.items())),
+        dead_by_shard=DEAD[::-1],
+        flow=dict(reversed(balanced.flow.items())),
+        languages=dict(reversed(LANGUAGES.items())),
     )
-    assert one == other
+    assert one == render_report(other, table(rows[::-1]), turned, language)
 
 
 def test_every_risk_stands_with_both_its_names() -> None:
     risks = [risk for section in load_taxonomy("tc260-003").sections for risk in section.risks]
-    page = render(examples(), {f"{risk.id}\tquarantine": 1 for risk in risks})
+    page = render(examples(), found={"reasons": {f"{risk.id}\tquarantine": 1 for risk in risks}})
+    chinese = text(render(examples(), "zh"))
     said = text(page)
     for risk in risks:
         assert f"{risk.id} {risk.en} {risk.zh}" in said
         assert f'<span lang="zh" class="zh">{risk.zh}</span>' in page
+        assert f"{risk.id} {risk.zh}" in chinese
 
 
 def test_warnings_stand_before_the_totals() -> None:
-    assert "No warnings" in text(render(examples()))
+    assert "No warnings" in text(render(examples(), coverage={risk: ["x"] for risk in COVERAGE}))
     said = text(
         render(
-            examples(), sample="1 %", twins=[["copy.jsonl", "web-00.jsonl"]], gone=[f"old-{n:02}" for n in range(25)]
+            examples(),
+            sample="1 %",
+            twins=[["copy.jsonl", "web-00.jsonl"]],
+            gone=[f"old-{n:02}" for n in range(25)],
+            coverage=COVERAGE,
         )
     )
     before = said[: said.index(" read = ")]
+    assert "Nothing looks for 23 of the 31 risks" in before
     assert "No warnings" not in before
     for words in ("A trial on a sample: 1 %.", "copy.jsonl is web-00.jsonl", "25 shards were withdrawn", "and 5 more"):
         assert words in before
 
 
-def test_shards_beyond_the_twentieth_are_added_up() -> None:
+def test_shards_beyond_those_named_are_added_up() -> None:
     facts = manifest(examples())
     facts["counts"] = facts["counts"] | {"read": facts["counts"]["read"] + 25, "dead": facts["counts"]["dead"] + 25}
-    shards = [(f"s-{n:02}", 1) for n in range(25)] + [("worst", 5)]
-    said = text(render_report(facts, table(examples()), REASONS, {"bad_json": 30}, shards))
+    shards = [["worst", 5], *([f"s-{n:02}", 1] for n in range(19))]
+    found = figures(facts["counts"], errors={"bad_json": 30}, dead_by_shard=shards, dead_shards=26)
+    said = text(render_report(facts, table(examples()), found))
     assert said.index("worst") < said.index("s-00")
     assert "6 other shards; every letter stands in dead/ 6" in said
 
 
-def test_an_empty_corpus_still_has_a_page() -> None:
-    facts = manifest([]) | {"counts": dict.fromkeys(("read", "clean", "redacted", "quarantined", "dropped", "dead"), 0)}
-    said = text(render_report(facts, table([]), {}, {}, []))
-    assert "There are no dead letters" in said
-    assert "No rule of the policy applied" in said
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_an_empty_corpus_still_has_a_page(language: str) -> None:
+    counts = dict.fromkeys(("read", "clean", "redacted", "quarantined", "dropped", "dead"), 0)
+    said = text(render_report(manifest([]) | {"counts": counts}, table([]), Figures(), language))
+    assert Words(language)("dead.none") in said
+    assert Words(language)("personal.none") in said
+
+
+def section(page: str, key: str) -> str:
+    """Return what a reader sees of a section."""
+    found = re.search(rf'<section id="{key}">.*?</section>', page, re.S)
+    assert found, key
+    return text(found[0])
+
+
+def test_the_flow_adds_up_to_the_doors_or_there_is_no_page() -> None:
+    facts = manifest(examples())
+    counts, found = facts["counts"], figures(facts["counts"])
+    drawn = section(render_report(facts, table(examples()), found), "flow")
+    for number in (counts["read"], counts["clean"], counts["quarantined"], counts["clean"] - counts["redacted"]):
+        assert f"{number:,} " in drawn
+    for key in found.flow:
+        less = figures(counts, flow=found.flow | {key: found.flow[key] - 1})
+        with pytest.raises(ConservationError, match="causes do not add up"):
+            render_report(facts, table(examples()), less)
+
+
+def test_causes_beyond_those_drawn_are_one_and_nothing_is_lost() -> None:
+    facts = manifest(examples())
+    held = facts["counts"]["quarantined"]
+    flow = figures(facts["counts"]).flow
+    many = {f"quarantine\trule-{n:02}\tlexicon": 1 for n in range(40)} | {"quarantine\tmost\tlexicon": held - 40}
+    many |= {key: n for key, n in flow.items() if not key.startswith("quarantine")}
+    rules = {"rule-00": "First", "most": "Most"}
+    drawn = [each for each in causes(facts["counts"], many, ERRORS, Words("en"), rules) if each.door == "quarantined"]
+    assert sum(each.records for each in drawn) == held
+    assert len(drawn) == MOST + 1
+    assert drawn[0].label == "Most · lexicon"
+
+
+def test_a_risk_that_nothing_looks_for_is_told_as_such() -> None:
+    said = section(render(examples(), coverage=COVERAGE), "risks")
+    assert "look for 8 of the 31 risks" in said
+    assert re.search(r"A\.1\.f .*? lexicon: mine quarantine 37", said)
+    assert re.search(r"A\.4\.a .*? nothing quarantine 12", said)
+    assert "not known of this release" in section(render(examples()), "risks")
+
+
+def test_works_are_named_with_records_and_longest_run_and_lower_bounds_are_told_as_such() -> None:
+    found = {"works": WORKS, "works_found": 2}
+    said = section(render(examples(), found=found), "works")
+    assert "2 works matched" in said
+    assert "isbn:1 40 3,100" in said
+    said = section(render(examples(), found=found | {"works_found": 900, "works_exact": False}), "works")
+    assert "At least 900 works matched" in said
+    assert "No index of registered works was used" in section(render(examples()), "works")
+    used = manifest([])["taggers"] | {"fingerprint": "9c" * 32}
+    assert "No record matches a registered work" in section(render(examples(), taggers=used), "works")
+
+
+def test_languages_and_entries_without_text_add_up_to_what_was_read() -> None:
+    rows = examples()
+    facts = manifest(rows)
+    read = facts["counts"]["read"]
+    said = section(render(rows, found={"languages": LANGUAGES}), "languages")
+    assert "Chinese zh 2,000" in said
+    assert "Latin script, language not told und-Latn 7" in said
+    assert f"No text could be read {read - 2507:,}" in said
+    assert f"All {read:,}" in said
+    with pytest.raises(ConservationError, match="have a language"):
+        render(rows, found={"languages": {"zh": [read + 1, 9]}})
+
+
+def test_sections_of_what_a_manifest_does_not_speak_of_are_left_out() -> None:
+    page = render(examples())
+    assert not re.search(r'<section id="(notices|withdrawals|blocked)"', page)
+    assert section(render(examples(), withdrawals=[]), "withdrawals").endswith("None.")
+    order = {"id": "W-4", "kind": "work", "received": "2026-01-09", "release": 3, "days": 2, "records": 118}
+    said = section(render(examples(), withdrawals=[order]), "withdrawals")
+    assert "W-4 work 2026-01-09 3 2 118" in said
+    assert "Basis" not in said
+
+
+def test_changes_show_both_counts_and_the_difference() -> None:
+    changes = {
+        "base": 6,
+        "counts": {total: [100, 1300] for total in ("read", "clean", "redacted", "quarantined", "dropped")}
+        | {"dead": [9, 2]},
+        "sources": {"states": [["clean", "hold", 1]], "named": [["a.example", "clean", "hold", 80]]},
+        "shards": {"new": {"count": 1, "named": ["n.jsonl"]}, "changed": {"count": 0, "named": []}}
+        | {"gone": {"count": 0, "named": []}},
+        "digests": [["detector", "lexicon", "0" * 64, "1" * 64]],
+    }
+    said = section(render(examples(), found={"changes": changes}, release=7, base=6), "changes")
+    for words in ("read 100 1,300 +1,200", "dead 9 2 \u22127", "1 new, 0 with other content, 0 gone", "+ n.jsonl"):
+        assert words in said
+    assert "a.example ● clean ▲ hold 80" in said
+    assert "lexicon : 000000000000 → 111111111111" in said
+    assert "first release" in section(render(examples()), "changes")
+    assert "no longer kept" in section(render(examples(), release=7, base=6), "changes")
+
+
+def test_the_page_stays_small_whatever_the_corpus() -> None:
+    rows = [source(f"s-{n:06}.example", 1000, 1000, n % 90, "clean") for n in range(20_000)]
+    assert len(render(rows).encode()) < 250_000
+
+
+def test_every_message_stands_in_both_languages_with_the_same_places_and_markup() -> None:
+    for key, message in messages().items():
+        assert set(message) == set(LANGUAGES_OF_PAGES), key
+        english, chinese = message["en"], message["zh"]
+        for form in english.split("|"):
+            assert places(form) == places(chinese), key
+            assert sorted(re.findall(r"<[^>]*>", form)) == sorted(re.findall(r"<[^>]*>", chinese)), key
+
+
+def test_every_message_is_used() -> None:
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "pipeline").glob("report*.py"))
+    families = set(re.findall(r"f\"([a-z]+(?:\.[a-z]+)*)\.\{", code)) | {"door", "works", "provenance", "blocked"}
+    titles = {f"{key}.title" for key in re.findall(r'^        \(\n? *"(\w+)",', code, re.M)}
+    for key in messages():
+        family = key.rpartition(".")[0]
+        assert (
+            f'"{key}"' in code
+            or key in titles
+            or any(family == each or family.startswith(f"{each}.") for each in families)
+        ), key
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))

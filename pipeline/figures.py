@@ -1,0 +1,116 @@
+"""The figures of a release beyond counts and sources: what the report shows, added up from the catalogue and kept in ``summary.json``."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from models.catalogue import Row
+
+FORMAT = 1
+
+SHARDS = 20
+"""Shards with dead letters that are named; the others are added up."""
+WORKS = 100
+"""Works that are named."""
+_HELD = 100_000
+"""Works that are held while they are added up; beyond, those with fewest records go, and figures become lower bounds."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Sums over a corpus, in small maps whatever its size.
+
+    Attributes:
+        reasons: how many records each ``category\\taction`` applied to.
+        flow: how many records left by each ``action\\trule\\ttagger``, see :class:`models.release_pass.Released`.
+        errors: how many dead letters of each class.
+        dead_by_shard: shards with most dead letters, and how many; at most :data:`SHARDS`.
+        dead_shards: how many shards have dead letters.
+        works: id, records and longest run of the works with most records; at most :data:`WORKS`.
+        works_found: how many works were matched.
+        works_exact: whether figures of works are exact, or lower bounds.
+        languages: records and characters by language.
+        changes: since the release before, see :func:`pipeline.changes.changes`; empty for the first.
+    """
+
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    flow: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
+    dead_by_shard: Sequence[Sequence[Any]] = ()
+    dead_shards: int = 0
+    works: Sequence[Sequence[Any]] = ()
+    works_found: int = 0
+    works_exact: bool = True
+    languages: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> "Figures":
+        return cls(**{name: value for name, value in facts.items() if name != "format"})
+
+
+def gather(rows: Iterable[Row]) -> Figures:
+    """Add up the rows of a catalogue."""
+    reasons, flow, errors, dead = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    languages: dict[str, list[int]] = {}
+    works = _Works()
+    for row in rows:
+        reasons.update(row.release.reasons)
+        flow.update(row.release.flow)
+        errors.update(row.release.errors)
+        if row.release.counts["dead"]:
+            dead[row.split.shard.path] += row.release.counts["dead"]
+        works.add(row.release.works)
+        for language, (records, characters) in row.languages.items():
+            known = languages.setdefault(language, [0, 0])
+            known[0] += records
+            known[1] += characters
+    return Figures(
+        dict(sorted(reasons.items())),
+        dict(sorted(flow.items())),
+        dict(sorted(errors.items())),
+        [list(item) for item in sorted(dead.items(), key=lambda item: (-item[1], item[0]))[:SHARDS]],
+        len(dead),
+        works.most(),
+        works.found,
+        works.exact,
+        dict(sorted(languages.items())),
+    )
+
+
+class _Works:
+    """Works on their way through the splits, bounded."""
+
+    def __init__(self) -> None:
+        self.exact = True
+        self._most_elsewhere = 0
+        self._known: dict[str, list[int]] = {}
+
+    def add(self, works: Mapping[str, Sequence[int]]) -> None:
+        for work, (records, longest) in works.items():
+            if not work:  # stands for those that the receipt does not name
+                self.exact = False
+                self._most_elsewhere = max(self._most_elsewhere, len(works) - 1 + records)
+                continue
+            known = self._known.setdefault(work, [0, 0])
+            known[0] += records
+            known[1] = max(known[1], longest)
+        if len(self._known) > 2 * _HELD:
+            self.exact = False
+            self._most_elsewhere = max(self._most_elsewhere, len(self._known))
+            self._known = dict(self._ordered()[:_HELD])
+
+    @property
+    def found(self) -> int:
+        """How many works there are; where figures are lower bounds, at least so many."""
+        return max(len(self._known), self._most_elsewhere)
+
+    def most(self) -> list[list[Any]]:
+        return [[work, *figures] for work, figures in self._ordered()[:WORKS]]
+
+    def _ordered(self) -> list[tuple[str, list[int]]]:
+        return sorted(self._known.items(), key=lambda item: (-item[1][0], item[0]))

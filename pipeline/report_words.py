@@ -1,0 +1,68 @@
+"""The report's words in one of its languages, from the table ``report_messages.yaml``."""
+
+import functools
+import importlib.resources
+from collections.abc import Mapping
+from string import Formatter
+from typing import Any
+
+from models.strict import load_yaml
+from models.taxonomy import Risk, Section
+from pipeline.report_markup import Markup, fill
+
+LANGUAGES = ("en", "zh")
+"""In which the report is written; the first is that of ``report.html``."""
+
+
+@functools.cache
+def messages() -> dict[str, dict[str, str]]:
+    """Return every message by key, in each language."""
+    with importlib.resources.as_file(importlib.resources.files("pipeline").joinpath("report_messages.yaml")) as path:
+        table: dict[str, dict[str, str]] = load_yaml(path)
+    return table
+
+
+def places(template: str) -> set[str]:
+    """Return the names that a message has places for."""
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+class Words:
+    """Says messages in one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def __contains__(self, key: str) -> bool:
+        return key in messages()
+
+    def __call__(self, key: str, **values: str | int) -> Markup:
+        """Return a message as markup; what is filled in is escaped, integers get thousands separators."""
+        return fill(messages()[key][self.language], **values)
+
+    def count(self, key: str, n: int, **values: str | int) -> Markup:
+        """Return a message with a number ``n``, in the form that the number asks for."""
+        one, bar, many = messages()[key][self.language].partition("|")
+        return fill(many if bar and n != 1 else one, n=n, **values)
+
+    def plain(self, key: str, **values: str | int) -> str:
+        """Return a message that has no markup, to be escaped where it is put."""
+        written = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
+        return messages()[key][self.language].format(**written)
+
+    def name(self, key: str, otherwise: str) -> str:
+        """Return a message that has neither markup nor places, or a text if there is none, to be escaped where it is put."""
+        return messages()[key][self.language] if key in messages() else otherwise
+
+    def pick(self, named: Risk | Section) -> str:
+        """Return the name of a risk or a section in this language."""
+        return named.zh if self.language == "zh" else named.en
+
+
+def rule_names(policy: Mapping[str, Any], language: str) -> dict[str, str]:
+    """Return the titles of a policy's rules by id, as the manifest has them."""
+    names = {}
+    for rule in policy.get("rules", ()):
+        titles = [rule["title_zh"], rule["title"]] if language == "zh" else [rule["title"]]
+        names[rule["id"]] = next((title for title in titles if title), rule["id"])
+    return names

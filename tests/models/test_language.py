@@ -1,0 +1,77 @@
+"""The language of a record is told by its script and its function words, the same whatever stands beside it."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.language import PIECE, languages
+
+SENTENCES = {
+    "en": "The children of the village had to walk to the school and they were not often late for it.",
+    "de": "Die Kinder aus dem Dorf mussten zu Fuß in die Schule gehen und kamen nicht oft zu spät.",
+    "fr": "Les enfants du village devaient aller à l'école à pied et ils ne sont pas souvent arrivés en retard.",
+    "es": "Los niños del pueblo tenían que ir a la escuela a pie y no llegaban tarde con frecuencia, pero a veces sí.",
+    "pt": "As crianças da aldeia não podiam ir à escola de carro, mas elas foram sempre a pé e com os seus pais.",
+    "it": "I bambini della scuola non sono arrivati in ritardo, anche se il paese è più lontano di quello che pensi.",
+    "nl": "De kinderen van het dorp moesten naar de school lopen en zij waren niet vaak te laat voor de les.",
+    "pl": "Dzieci z tej wsi nie jeżdżą do szkoły, ale chodzą po drodze, która jest długa, i się nie spóźniają.",
+    "tr": "Köydeki çocuklar okula yürümek için çok erken kalkar ve bu yol olarak bilinen bir patikadan gider.",
+    "vi": "Trẻ em của làng này đã đi bộ đến trường và không có ai đến muộn trong những ngày đó.",
+    "id": "Anak-anak di desa itu harus berjalan kaki ke sekolah karena mereka tidak terlambat untuk pelajaran yang pertama.",
+    "ru": "Дети из деревни шли в школу пешком, и они не часто опаздывали на уроки, если это было возможно.",
+    "uk": "Діти з цього села ходили до школи пішки, але вони не запізнювалися, якщо це було можливо від ранку.",
+    "ar": "كان الأطفال في القرية يذهبون إلى المدرسة على الأقدام ولم يتأخروا عن الدرس في ذلك اليوم.",
+    "fa": "بچه‌های روستا باید پیاده به مدرسه می رفتند و این راه را با هم طی می کردند.",
+    "hi": "गाँव के बच्चे स्कूल पैदल जाते थे और वे समय पर पहुँचने के लिए जल्दी निकलते हैं।",
+    "zh": "村里的孩子们走路去上学，很少迟到。",
+    "ja": "村の子供たちは歩いて学校に行き、めったに遅刻しませんでした。",
+    "ko": "마을 아이들은 걸어서 학교에 갔고 거의 늦지 않았습니다.",
+    "th": "เด็กในหมู่บ้านเดินไปโรงเรียน",
+    "el": "Τα παιδιά του χωριού πήγαιναν στο σχολείο με τα πόδια.",
+}
+
+
+def tell(*texts: str) -> list[str]:
+    return languages(pa.array(texts, pa.string()))
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_a_plain_sentence_has_its_language(code: str) -> None:
+    assert tell(SENTENCES[code]) == [code]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "zxx"),
+        ("123 -- 456 %%", "zxx"),
+        ("Xylophon Quark", "und-Latn"),
+        ("ᚠᚢᚦᚨᚱᚲ", "zxx"),
+        ("电视剧の主题曲很好听，我们都喜欢这首歌曲", "zh"),
+        ("请访问 www.example.com/index 了解详情，欢迎大家使用我们的产品", "zh"),
+    ],
+)
+def test_what_cannot_be_told_is_said_and_scripts_decide_by_what_they_carry(text: str, code: str) -> None:
+    assert tell(text) == [code]
+
+
+@given(st.lists(st.sampled_from([*SENTENCES.values(), "", "\n", "the", "🙂"]) | st.text(max_size=40), max_size=8))
+def test_a_records_language_does_not_depend_on_its_neighbours(texts: list[str]) -> None:
+    assert tell(*texts) == [code for text in texts for code in tell(text)]
+
+
+def test_a_slice_of_an_array_is_read_as_its_own_records() -> None:
+    texts = pa.array(list(SENTENCES.values()), pa.string())
+    assert languages(texts.slice(3, 4)) == list(SENTENCES)[3:7]
+
+
+def test_a_long_record_is_judged_by_its_start_and_its_middle() -> None:
+    menu = "Home | Login | Cart\n"
+    body = SENTENCES["de"] + "\n"
+    assert tell(menu * 5 + body * (6 * PIECE // len(body)) + menu * 5) == ["de"]
+
+
+@given(st.integers(0, 3))
+def test_a_character_cut_in_two_changes_nothing(shift: int) -> None:
+    assert tell("a" * shift + " " + "中文字" * PIECE) == ["zh"]
