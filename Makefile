@@ -40,7 +40,7 @@ $(READY): requirements.lock setup.py
 	@touch $@
 
 run: setup ## screen the example corpus into out/
-	$(BIN)/winnow run examples/corpus --output out
+	$(BIN)/winnow run examples/run.yaml --output out
 
 test: setup ## the tests that need nothing but the checkout
 	$(BIN)/python -m pytest -m "not data and not slow and not engines and not cluster and not airflow and not browser"

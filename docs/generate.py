@@ -274,7 +274,9 @@ _MANIFEST = (
     ("languages", "`records` and `characters` by language (BCP 47), dead letters left out"),
     ("work", "what the run did: `new_shards`, `splits`, `tagged`, `released`"),
     ("shards, inputs", "how many; path, size and SHA-256 of each"),
-    ("twins, gone", "pairs of shards with the same content; shards withdrawn"),
+    ("twins, gone", "pairs of shards with the same content; shards that left"),
+    ("notices", "sentences that the people of the release must be told"),
+    ("withdrawals", "withdrawals in force: id, kind, basis, dates, records and the release since which"),
     ("restricted", "root of quarantine and dead letters, empty where it is the output"),
     (
         "job",

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 from backports import zstd
 from phrases import disguise, read_phrases, vary_digits
+from planted import planted
 from shards import (
     Malformed,
     Record,
@@ -24,6 +25,7 @@ from shards import (
     write_gzip,
     write_news,
     write_plain,
+    write_talk,
     write_zstd,
 )
 
@@ -37,6 +39,7 @@ UNLAWFUL_SCORE = 0.8
 
 NEWS, ENCYCLOPEDIA, PLAIN = "news-zh.parquet", "encyclopedia.parquet", "web-00.jsonl"
 GZIP, ZSTD, CRAWL = "web-01.jsonl.gz", "forum.jsonl.zst", "crawl/2026-01/part-0.jsonl"
+TALK, TALKERS = "talk.jsonl", "talk.example"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ PLAN = (
     Part("flyers.example", CRAWL, 100, ("ads",), 6),
     Part("tiny-ads.example", CRAWL, 60, ("ads",), 6),
     Part("small-blog.example", CRAWL, 40, ("chat",), 2),
+    Part(TALKERS, TALK, 128, ("chat",)),
 )
 
 MALFORMED = {
@@ -139,6 +143,12 @@ def compose() -> tuple[dict[str, list[Record]], set[str]]:
         placed = [((place + 0.5) / len(records), record) for place, record in enumerate(records)]
         shards.setdefault(part.shard, []).extend(placed)
     ordered = {shard: [r for _, r in sorted(placed, key=_place)] for shard, placed in shards.items()}
+    for place, extra in enumerate(planted()):
+        numbers[TALKERS] += 1
+        record = Record(TALKERS, numbers[TALKERS], extra.text, extra.url)
+        ordered[TALK].insert(5 + 11 * place, record)
+        if extra.found:
+            meant.add(record.id)
     return ordered, meant
 
 
@@ -154,7 +164,11 @@ def measure(records: Sequence[Record], lists: Path) -> tuple[set[str], set[str]]
     from models.taggers.lexicon import Lexicon
 
     findings = Lexicon((str(lists),)).tag(Documents.of([record.text for record in records]))
-    unlawful = {records[finding.row].id for finding in findings if finding.score >= UNLAWFUL_SCORE - 1e-6}
+    unlawful = {
+        records[finding.row].id
+        for finding in findings
+        if finding.score >= UNLAWFUL_SCORE - 1e-6 and not finding.category.startswith("A.5.")
+    }
     return unlawful, {records[finding.row].id for finding in findings} - unlawful
 
 
@@ -170,7 +184,11 @@ def expect(shards: dict[str, list[Record]], meant: set[str]) -> dict[str, Any]:
     for name in sorted({part.source for part in PLAN}):
         parts = [part for part in PLAN if part.source == name]
         facts = count([record for record in everything if record.source == name], unlawful, possible)
-        planned = sum(part.records for part in parts), sum(part.marked for part in parts if part.marks != "mentions")
+        extra = planted() if name == TALKERS else []
+        planned = (
+            sum(part.records for part in parts) + len(extra),
+            sum(part.marked for part in parts if part.marks != "mentions") + sum(each.unlawful for each in extra),
+        )
         if (facts["distinct"], facts["unlawful"]) != planned:
             raise SystemExit(f"{name}: planned {planned} distinct and unlawful records, found {facts}")
         share = f"{100 * facts['unlawful'] / facts['distinct']:.2f} %"
@@ -235,6 +253,7 @@ def build(folder: Path) -> dict[str, Any]:
     write_gzip(corpus / GZIP, shards[GZIP], MALFORMED[GZIP])
     write_zstd(corpus / ZSTD, shards[ZSTD])
     write_crawl(corpus / CRAWL, shards[CRAWL])
+    write_talk(corpus / TALK, shards[TALK])
     text = json.dumps(expected, ensure_ascii=False, indent=2) + "\n"
     (folder / "expected.json").write_text(text, "utf-8")
     return expected

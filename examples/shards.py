@@ -15,11 +15,12 @@ from backports import zstd
 
 @dataclass(frozen=True)
 class Record:
-    """A record on its way into a shard: its source, its number there, and its text."""
+    """A record on its way into a shard: its source, its number there, its text, and its address if that is an odd one."""
 
     source: str
     number: int
     text: str
+    address: str | None = None
 
     @property
     def id(self) -> str:
@@ -29,7 +30,7 @@ class Record:
     @property
     def url(self) -> str:
         """An address on the source's reserved host."""
-        return f"https://{self.source}/p/{self.number}"
+        return self.address or f"https://{self.source}/p/{self.number}"
 
     @property
     def when(self) -> int:
@@ -131,6 +132,12 @@ def write_crawl(path: Path, records: Sequence[Record]) -> None:
         for r in records
     ]
     path.write_bytes(b"".join(lines).removesuffix(b"\n"))
+
+
+def write_talk(path: Path, records: Sequence[Record]) -> None:
+    """Write JSONL with the text last."""
+    lines = [_line({"id": r.id, "source": r.source, "url": r.url, "text": r.text}) for r in records]
+    path.write_bytes(b"".join(lines))
 
 
 def _line(row: dict[str, Any], *, escaped: bool = False, separators: tuple[str, str] = (", ", ": ")) -> bytes:

@@ -66,7 +66,7 @@ def canonical_host(host: str) -> str | None:
     if not host or len(host) > LONGEST or set(host) & set("/?#@\\*% \t\r\n") or (":" in host and host[:1] != "["):
         return None
     try:
-        found = URL(f"http://{host}/").hostname.rstrip(".")
+        found = URL(f"http://{host}/").hostname.removesuffix(".")  # one: a second would leave an empty label
     except ValueError:
         return None
     return found if found and "" not in found.split(".") else None

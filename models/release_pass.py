@@ -33,7 +33,7 @@ from models.verdicts import DOORS, Outcome, Verdicts, decide, redactions, still_
 from models.view import octets
 from models.writers import TableWriter
 
-VERSION = 3
+VERSION = 4
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"
@@ -376,10 +376,13 @@ class ReleasePass:
     def _flow(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for outcome in self.verdicts.outcomes.values():
-            if outcome.error:
+            if outcome.error or outcome.action == "keep":
                 continue
-            decided = outcome.reasons[0]
-            key = f"{outcome.action}\t{decided.policy_rule}\t{decided.finding.tagger if decided.finding else ''}"
+            if outcome.purge:
+                key = f"{outcome.action}\t{PURGE}\tblocked"
+            else:
+                decided = outcome.reasons[0]
+                key = f"{outcome.action}\t{decided.policy_rule}\t{decided.finding.tagger if decided.finding else ''}"
             counts[key] = counts.get(key, 0) + 1
         return dict(sorted(counts.items()))
 

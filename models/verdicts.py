@@ -30,7 +30,7 @@ _DOOR_OF = {"keep": CLEAN, "redact": CLEAN, "quarantine": QUARANTINE, "drop": DR
 
 @dataclass
 class Outcome:
-    """The fate of one entry that was not simply kept."""
+    """The fate of one entry that was not simply kept: one that is kept although a rule noted something is among them."""
 
     door: int
     action: str
@@ -48,7 +48,7 @@ class Verdicts:
 
     Attributes:
         doors: uint8, shape (n,), index in :data:`DOORS`.
-        outcomes: by row, of all entries that are not simply kept.
+        outcomes: by row, of all entries of which there is more to say than that they are kept.
         private_ids: rows whose id must not be shown.
         withdrawn: rows of which nothing but a hash may be kept.
     """
@@ -88,10 +88,8 @@ def decide(
     _withdraw(known, withdrawn, outcomes)
     for row, title in purged_rows(known.findings).items():
         outcomes[row] = Outcome(DROPPED, "drop", purge=title)
-    for row, outcome in list(outcomes.items()):
+    for row, outcome in outcomes.items():
         doors[row] = outcome.door
-        if outcome.action == "keep":
-            del outcomes[row]
     return Verdicts(doors, dict(sorted(outcomes.items())), _private_ids(known.findings), frozenset(withdrawn))
 
 

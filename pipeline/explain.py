@@ -95,7 +95,7 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
     yield f"{found.shard} at {found.position}: {door}{told} in release {manifest['release']}"
     if found.file:
         yield f"  file: {found.file}" + (f", purged by withdrawal {found.purged}" if found.purged else "")
-    if audit["action"] == "keep":
+    if audit["action"] == "keep" and not audit["reasons"]:
         yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and its source is clean"
     if audit.get("sha256"):
         yield f"  purged: nothing is kept of it but the SHA-256 of its text, {audit['sha256']}"

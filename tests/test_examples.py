@@ -111,7 +111,7 @@ def test_the_lexicon_finds_the_shares_that_are_expected(expected: dict[str, Any]
     lexicon = Lexicon(tuple(str(ROOT / folder) for folder in expected["lists"]))
     for source, facts in expected["sources"].items():
         findings = lexicon.tag(Documents.of(sorted(texts[source])))
-        unlawful = {finding.row for finding in findings if finding.score > 0.5}
+        unlawful = {f.row for f in findings if f.score > 0.5 and not f.category.startswith("A.5.")}
         possible = {finding.row for finding in findings} - unlawful
         assert len(texts[source]) == facts["distinct"], source
         assert (len(unlawful), len(possible)) == (facts["unlawful"], facts["possible_only"]), source

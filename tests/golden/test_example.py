@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import AS_OF, Cli, audit, contents, manifest, shard_of, unpacked
 
-from pipeline.config import from_options
+from models.policy import ACTIONS, load_policy
+from models.taggers import BUILT_IN
+from models.verdicts import DOORS
+from pipeline.config import Settings, from_options, read_run_file
 from pipeline.figures import Figures
 from pipeline.launch import launch, prepare
 from pipeline.report import PAGES, render_report
@@ -133,7 +136,7 @@ def test_explain_finds_a_kept_record_by_its_id(out: Path, cli: Cli) -> None:
 def test_the_release_verifies_and_lists_its_files(out: Path, cli: Cli) -> None:
     code, said, _ = cli("verify", out)
     assert code == 0
-    assert "3,773 records" in said
+    assert "3,913 records" in said
     code, said, _ = cli("files", out, "clean")
     listed = {Path(name) for name in said.split()}
     assert {
@@ -148,7 +151,7 @@ def test_the_report_is_one_page_and_holds_nobodys_text(out: Path, cli: Cli, lang
     assert code == 0
     page = Path(said.strip()).read_text("utf-8")
     assert page == (out / PAGES[language]).read_text("utf-8")
-    assert "3,773" in page
+    assert "3,913" in page
     assert "flyers.example" in page
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page), "something is fetched"
     known = [row["text"] if "text" in row else row["content"] for row in all_records()]
@@ -187,3 +190,70 @@ def all_records() -> list[dict[str, Any]]:
             if isinstance(row.get("text", row.get("content")), str):
                 found.append(row)
     return found
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example corpus with every tagger, as by ``make run``."""
+    folder = tmp_path_factory.mktemp("everything") / "out"
+    settings = read_run_file(ROOT / "examples" / "run.yaml")
+    changed = settings.file.model_copy(update={"output": str(folder), "workers": 1})
+    launch(prepare(Settings(changed, settings.folder, settings.name)), to_publish=True)
+    return folder
+
+
+def reasons(out: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return every row of the audit with each of its reasons."""
+    return [(row, reason) for row in audit(out) for reason in row["reasons"] or ()]
+
+
+def test_one_run_exercises_every_tagger_door_rule_and_action(everything: Path) -> None:
+    found = reasons(everything)
+    rules = {rule.id for rule in load_policy("cn-tc260-003").rules}
+    assert {reason["tagger"] for _, reason in found} - {None} == set(BUILT_IN)
+    assert {reason["policy_rule"] for _, reason in found} == rules | {"source:blacklisted", "source:hold"}
+    assert {reason["action"] for _, reason in found} == set(ACTIONS)
+    assert {row["door"] for row in audit(everything)} == set(DOORS)
+    assert [row["door"] for row in audit(everything) if row.get("sha256")] == ["dropped"]
+
+
+def test_explain_tells_one_of_each_rule_and_tagger(everything: Path, cli: Cli) -> None:
+    one_of_each = {
+        (reason["policy_rule"], reason["tagger"]): f"{row['shard']}#{row['position']}"
+        for row, reason in reasons(everything)
+    }
+    assert len(one_of_each) >= 20
+    for (rule, tagger), place in one_of_each.items():
+        code, said, errors = cli("explain", everything, place)
+        assert (code, errors) == (0, "")
+        assert (f"by rule {rule}: " if tagger else f"by {rule}") in said
+        assert tagger is None or f"tagger {tagger} " in said
+    (purged,) = [row for row in audit(everything) if row.get("sha256")]
+    code, said, _ = cli("explain", everything, f"{purged['shard']}#{purged['position']}")
+    assert (code, purged["sha256"] in said) == (0, True)
+
+
+def test_the_readme_shows_what_the_run_gives(everything: Path, cli: Cli) -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\S+\.example) \|(.*)\|$", page, re.M)
+    table = {row["source"]: row for row in pq.read_table(everything / "sources.parquet").to_pylist()}
+    assert [name for name, _ in rows] == sorted(table)
+    for name, cells in rows:
+        shown = [cell.strip() for cell in cells.split("|")]
+        row = table[name]
+        share = f"{100 * row['unlawful'] / row['distinct']:.2f} %"
+        wanted = [row["read"], row["distinct"], row["unlawful"], share, row["state"]]
+        assert shown == [*map(str, wanted), *(str(row[door]) for door in ("clean", "quarantine", "dropped"))], name
+    counts = manifest(everything)["counts"]
+    for door in ("clean", "quarantined", "dropped", "dead", "read"):
+        assert f"{counts[door]:,}" in page
+    (shown_id, said) = re.findall(r"winnow explain out (\S+)\n(.*?)```", page, re.S)[0]
+    assert cli("explain", everything, shown_id)[1] == said
+
+
+def test_the_whole_run_verifies_and_its_report_shows_what_it_found(everything: Path, cli: Cli) -> None:
+    assert cli("verify", everything)[0] == 0
+    for name in ("report.html", "report.zh.html"):
+        page = (everything / name).read_text("utf-8")
+        for word in ("harbour-lamp", "lane-lamps", "A.2.e", "flyers.example", "tiny-ads.example"):
+            assert word in page, (name, word)

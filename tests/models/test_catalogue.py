@@ -78,6 +78,7 @@ def rows(draw: st.DrawFn, split: Split, number: int) -> tuple[Row, pa.Table]:
         pa.Table.from_pylist(doors, door_schema),
         draw(st.dictionaries(NAMES, SMALL, max_size=3)),
         draw(st.dictionaries(NAMES, SMALL, max_size=3)),
+        tuple(draw(st.lists(st.tuples(HEX, NAMES, ONE), max_size=2))),
         draw(st.dictionaries(NAMES, SMALL, max_size=3)),
         draw(PAIRS),
     )

@@ -26,9 +26,9 @@ PAIRS = st.dictionaries(st.sampled_from(["zh", "en", "w1"]), st.tuples(SMALL, SM
 def row(path: str, dead: int, maps: Mapping[str, Any], works: Mapping[str, Sequence[int]]) -> Row:
     shard = Shard("r", path, 1, "0", "jsonl", "plain", "utf-8", Columns(("text",)), (Cut(0, 1, 0, 1, "0"),), "")
     counts = dict.fromkeys(("read", "clean", "redacted", "quarantined", "dropped"), 0) | {"dead": dead}
-    released = Released("d", (), counts, pa.table({}), maps["reasons"], maps["errors"], maps["flow"], works)
+    released = Released("d", (), counts, pa.table({}), maps["reasons"], maps["errors"], (), maps["flow"], works)
     known = Known("k", (), ())
-    return Row(shard.splits()[0], "s", (), known, "c", 0, 0, 0, released, {}, "name", maps["languages"])
+    return Row(shard.splits()[0], "s", (), known, "c", 0, 0, 0, released, {}, "name", {}, maps["languages"])
 
 
 ROWS = st.lists(
