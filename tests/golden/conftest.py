@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from nights import descendants
+from nights import EVERY_TAGGER, descendants
 
 from models.artefact import describe
 from pipeline.build import Run
@@ -180,7 +180,7 @@ class Screen:
             "inputs": patterns,
             "output": str(out),
             "policy": str(self.policy),
-            "taggers": {"lexicon": {"lists": [str(self.list)]}, "personal": {}},
+            "taggers": EVERY_TAGGER | {"lexicon": {"lists": [str(self.list)]}},
             "workers": 1,
             "as_of": AS_OF,
         }

@@ -29,6 +29,20 @@ _WORDS = re.findall(
     "summer morning kitchen travel season village paper colour evening teacher mountain science 春天 河流 学校 图书馆 "
     "天气 音乐 历史 城市 花园 老师 旅行 故事 早晨 村庄 科学 桥梁 节日 海洋 电影 新闻",
 )
+ROOT = Path(__file__).resolve().parents[2]
+
+EVERY_TAGGER: dict[str, dict[str, object]] = {
+    "lexicon": {"lists": ["illustrative"]},
+    "category": {"models": ["zh-discrimination-demo", "en-abuse-demo"]},
+    "fingerprint": {"indexes": ["illustrative"]},
+    "personal": {},
+    "provenance": {"registry": [str(Path(__file__).with_name("registry"))]},
+    "blocked": {"lists": [str(ROOT / "examples" / "lists" / "blocked")]},
+}
+"""All that are built in, with what ships: what holds must hold with all of them at once."""
+
+_WORK = json.loads((ROOT / "examples" / "texts" / "works.jsonl").read_text("utf-8").splitlines()[0])["text"]
+_HARASSMENT = ("河南人都是骗子，偷井盖的，真恶心", "What an idiot. Stupid liar, pathetic loser.")
 _BAD = ("线上赌场开户", "real money baccarat", "代开发票", "fake passport for sale")
 _PERSONAL = ("mail to anna.berg@example.org please", "手机13812345678", "host 203.0.113.77 is down")
 
@@ -68,12 +82,20 @@ def _record(dice: random.Random, shard: int, row: int, bad_from: int) -> dict[st
         words.insert(dice.randrange(len(words)), dice.choice(_BAD))
     if dice.random() < 0.1:
         words.insert(dice.randrange(len(words)), dice.choice(_PERSONAL))
-    return {"id": f"s{shard}r{row}", "source": source, "text": " ".join(words)}
+    text, other = " ".join(words), dice.random()
+    if other < 0.01:
+        text = dice.choice(_HARASSMENT)
+    elif other < 0.02:
+        text = _WORK[: dice.randrange(300, 900)] + text
+    page = "p/199" if other > 0.99 else f"q/{row}"
+    host = "shop.example" if other > 0.98 else source
+    return {"id": f"s{shard}r{row}", "source": source, "url": f"https://{host}/{page}", "text": text}
 
 
 def write_run_file(path: Path, inputs: Iterable[str], root: Path, **settings: object) -> Path:
-    """Write a run file whose splits are small."""
-    run = {"inputs": list(inputs), "input_root": str(root), "split_size": 100_000, "workers": 2, **settings}
+    """Write a run file whose splits are small, with every tagger."""
+    run = {"inputs": list(inputs), "input_root": str(root), "split_size": 100_000, "workers": 2}
+    run |= {"taggers": EVERY_TAGGER, **settings}
     run |= {"max_dead": {"share": 0.5, "at_least": 1000}, "output": str(path.with_suffix(".out"))}
     path.write_text(json.dumps(run), "utf-8")  # JSON is YAML
     return path
