@@ -125,11 +125,11 @@ $(MODEL_DATA)/ready: benchmarks/model_data.py | $(READY)
 models: $(MODEL_DATA)/ready ## the demonstration models, into build/models; needs apt-get and ../shared/data; minutes
 	rm -rf build/models
 	cd $(MODEL_DATA) && ../../$(BIN)/winnow model train cold_train.jsonl --output ../models/zh-discrimination-demo \
-	  --options ../../benchmarks/models/zh-discrimination-demo.yaml --dev cold_dev.jsonl \
+	  --options ../../benchmarks/model_options/zh-discrimination-demo.yaml --dev cold_dev.jsonl \
 	  --benign web-zh-a.jsonl --benign fortunes-zh-a.jsonl --benign-test web-zh-b.jsonl --benign-test fortunes-zh-b.jsonl \
 	  --benign-test debian-reference-zh.jsonl --benign-test debian-faq-zh.jsonl --benign-test libreoffice-help-zh.jsonl
 	cd $(MODEL_DATA) && ../../$(BIN)/winnow model train davidson.jsonl toxic_sentences.jsonl --output ../models/en-abuse-demo \
-	  --options ../../benchmarks/models/en-abuse-demo.yaml --negatives wordnet.jsonl --negatives python-a.jsonl \
+	  --options ../../benchmarks/model_options/en-abuse-demo.yaml --negatives wordnet.jsonl --negatives python-a.jsonl \
 	  --benign fortunes-en-a.jsonl --benign manpages-en.jsonl --benign-test fortunes-en-b.jsonl --benign-test python-b.jsonl
 	@diff -rq build/models configs/models && echo "the shipped models are these" || echo "to ship them: cp -r build/models/* configs/models"
 

@@ -366,4 +366,4 @@ def test_a_release_of_another_format_is_refused(cli: Cli, tmp_path: Path) -> Non
     for command in (("run", tmp_path / "in", "-o", out), ("verify", out), ("explain", out, "a.example-1")):
         code, _, said = cli(*command)
         assert code == 2
-        assert "release 1 has manifest format 1, this version reads 2" in said
+        assert "release 1 has manifest format 1, this version reads 3" in said
