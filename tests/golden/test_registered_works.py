@@ -105,3 +105,44 @@ def test_stat_lists_what_is_set_aside(tmp_path: Path) -> None:
     assert len(facts["common"]) == len({each["fingerprint"] for each in facts["common"]}) > 10
     assert {each["works"] for each in facts["common"]} == {3}
     assert "set aside: " in command("index", "stat", tmp_path / "index").stdout
+
+
+def test_a_work_that_is_withdrawn_is_gone_after_one_run_wherever_it_was(tmp_path: Path) -> None:
+    """Licensed once, so clean in the second of three nights; complained about after the third."""
+    nights = [
+        {"a": FILLER, "b": "nothing"},
+        {"tea": f"Look: {TEA[:500]}", "quiet": FILLER[:400]},
+        {"c": FILLER[50:900]},
+    ]
+    out = tmp_path / "out"
+    given = {
+        "output": str(out),
+        "taggers": {"fingerprint": {"indexes": ["illustrative"]}},
+        "workers": 1,
+        "as_of": AS_OF,
+    }
+
+    def run() -> None:
+        launch(prepare(from_options({**given, "inputs": (str(tmp_path / "in"),)})), to_publish=True)
+
+    for number, texts in enumerate(nights):
+        rows = [{"id": name, "text": text, "source": "s.example"} for name, text in texts.items()]
+        shard = tmp_path / "in" / f"night-{number}.jsonl"
+        shard.parent.mkdir(exist_ok=True)
+        shard.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        run()
+    before = {path.name: path.stat().st_ino for path in (out / "clean").iterdir()}
+    assert "used" in command("query", out, "--work", "mountain-tea").stdout
+    words = ("--basis", "takedown", "--by", "a.clerk", "--received", AS_OF)
+    assert command("withdraw", "add", out, "--work", "mountain-tea", *words).exit_code == 0
+    run()
+    clean = "".join(path.read_text("utf-8") for path in (out / "clean").iterdir())
+    assert TEA[:60] not in clean
+    assert '"quiet"' in clean
+    after = {path.name: path.stat().st_ino for path in (out / "clean").iterdir()}
+    assert {name for name, inode in after.items() if before[name] != inode} == {"night-1.jsonl-00001-of-00001.jsonl"}
+    assert "withdrawn by W0001" in command("explain", out, "tea").stdout
+    assert "not used" in command("query", out, "--work", "mountain-tea").stdout
+    assert command("verify", out).exit_code == 0
+    assert command("gc", out).exit_code == 0
+    assert not [p for p in out.rglob("*") if p.is_file() and TEA[:60].encode() in p.read_bytes()]
