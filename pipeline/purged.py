@@ -47,7 +47,7 @@ def notices(table: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
     records = sum(entry["count"] for entry in here)
     lists = ", ".join(sorted({title for entry in here for title in entry["lists"]}))
     return [
-        f"{records:,} records are purged ({len(here):,} contents, {len(new):,} of them new) by the lists: {lists}. Nothing of them is kept "
+        f"{records:,} {'record is' if records == 1 else 'records are'} purged (contents: {len(here):,}, new: {len(new):,}) by: {lists}. Nothing of them is kept "
         f"in the release but hash and date, in {FILE}. Your law may oblige you to report them, and to keep or destroy the input that held "
         "them: see to it now. Earlier releases that hold them go with winnow gc"
     ]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from chromium import Page, chromium
 
-from pipeline.config import from_options
+from pipeline.config import Settings, read_run_file
 from pipeline.launch import launch, prepare
 from pipeline.report import PAGES
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 CORPUS = Path(__file__).resolve().parents[2] / "examples" / "corpus"
 SECTIONS = ("summary", "totals", "flow", "changes", "sources", "risks", "personal", "works", "reasons", "languages")
-SECTIONS += ("dead", "basis", "glossary")
+SECTIONS += ("dead", "basis", "glossary", "provenance", "blocked", "notices", "withdrawals")
 A4 = round((210 - 2 * 13) / 25.4 * 96)
 """Pixels between the margins of a printed page."""
 
@@ -29,11 +30,19 @@ SCROLLED = "(e.closest('.scroll') === null || e.closest('.scroll') === e)"
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example corpus in two nights, so that the second has changes to tell."""
+    """The example corpus with every tagger in two nights, so that the second has changes to tell."""
     folder = tmp_path_factory.mktemp("browser") / "out"
     for inputs, day in (((str(CORPUS / "web-00.jsonl"),), 1), ((str(CORPUS),), 2)):
-        told = {"inputs": inputs, "output": str(folder), "workers": 1, "as_of": f"2026-01-0{day}"}
-        launch(prepare(from_options({**told, "input_root": str(CORPUS)})), to_publish=True)
+        settings = read_run_file(CORPUS.parent / "run.yaml")
+        told = {
+            "inputs": inputs,
+            "output": str(folder),
+            "workers": 1,
+            "as_of": date(2026, 3, day),
+            "input_root": str(CORPUS),
+        }
+        changed = settings.file.model_copy(update=told)
+        launch(prepare(Settings(changed, settings.folder, settings.name)), to_publish=True)
     return folder
 
 

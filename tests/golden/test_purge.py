@@ -169,7 +169,7 @@ def test_the_command_tells_of_purged_records_and_of_the_duty_to_report(
     run.write_text(json.dumps(strict.given(corpus(tmp_path / "in"), out, taggers=lists)), "utf-8")
     code, _, errors = cli("run", run, "-q")
     assert code == 0, errors
-    assert "notice: 5 records are purged (1 contents, 1 of them new) by the lists: the orders" in errors
+    assert "notice: 5 records are purged (contents: 1, new: 1) by: the orders" in errors
     assert "oblige you to report" in errors
     assert "5 records are purged" in cli("status", out)[1]
     at = next(row for row in audit(out) if row["sha256"])["position"]

@@ -284,7 +284,7 @@ def test_entries_without_a_source_close_the_sum() -> None:
     with_row, without = (render_report(facts, table(each), figures(facts["counts"])) for each in ([*rows, empty], rows))
     assert "entries without a source" in text(with_row)
     assert "Entries without a source 5 0 0 0 5" in text(without)
-    assert "Of 16 sources" in text(with_row)
+    assert "Of 17 sources" in text(with_row)
 
 
 HOSTILE = (
