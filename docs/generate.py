@@ -250,7 +250,7 @@ _FILES = (
     (
         "`audit/*.parquet`",
         AUDIT,
-        "A row for every entry that was not simply kept, and one for each run of entries that were (`records` of them, from `position` "
+        "A row for every entry of which there is more to say than that it was kept, and one for each run of entries that were (`records` of them, from `position` "
         "through `through`). `explain` reads it.",
     ),
     (
@@ -260,7 +260,7 @@ _FILES = (
     ),
     (
         "`sources.parquet`, `sources.csv`",
-        pa.schema([*SOURCES, ("reading", pa.string()), ("basis", pa.string())]),
+        pa.schema([*SOURCES, ("reading", pa.string()), ("basis", pa.string()), ("withdrawn", pa.string())]),
         "A row a source, sorted by source. Null where a source has no tally of its own or no state.",
     ),
 )
@@ -276,7 +276,7 @@ _MANIFEST = (
     ("shards, inputs", "how many; path, size and SHA-256 of each"),
     ("twins, gone", "pairs of shards with the same content; shards that left"),
     ("notices", "sentences that the people of the release must be told"),
-    ("withdrawals", "withdrawals in force: id, kind, basis, dates, records and the release since which"),
+    ("withdrawals", "withdrawals, lifted ones too: id, kind, basis, dates, records and the release since which"),
     ("restricted", "root of quarantine and dead letters, empty where it is the output"),
     (
         "job",

@@ -49,7 +49,15 @@ def without_purged(records: pa.Table, findings: pa.Table, rows: Iterable[int]) -
     is_purged = np.zeros(len(records), bool)
     is_purged[purged] = True
     mask = pa.array(is_purged)
-    emptied = {"source": None, "id": bytes(8), "url": bytes(SIZE), "under": None, "characters": 0, "detail": None}
+    emptied = {
+        "source": None,
+        "id": bytes(8),
+        "url": bytes(SIZE),
+        "under": None,
+        "characters": 0,
+        "detail": None,
+        "language": None,
+    }
     for name, value in emptied.items():
         at = records.schema.get_field_index(name)
         field = records.schema.field(at)

@@ -31,6 +31,7 @@ from models.tally import sum_by_source
 from models.verdicts import DEAD as DEAD_DOOR
 from models.verdicts import DOORS, Outcome, Verdicts, decide, redactions, still_found
 from models.view import octets
+from models.withdrawals import REASON
 from models.writers import TableWriter
 
 VERSION = 4
@@ -227,7 +228,10 @@ class ReleasePass:
     def bury(self, row: int, error: str, detail: str) -> None:
         """Send a record to the dead letters in place of the door that it had."""
         self.verdicts.doors[row] = DEAD_DOOR
-        self.verdicts.outcomes[row] = Outcome(DEAD_DOOR, "dead", error=error, detail=detail)
+        before = self.verdicts.outcomes.get(row)
+        # What is withdrawn stays so as a dead letter, and says it.
+        withdrawn = tuple(r for r in before.reasons if r.policy_rule.startswith(REASON)) if before else ()
+        self.verdicts.outcomes[row] = Outcome(DEAD_DOOR, "dead", withdrawn, error=error, detail=detail)
 
     def write_dead(self, row: int, dead: Dead) -> None:
         """Write an entry to the dead letters, with the error that was settled for it."""

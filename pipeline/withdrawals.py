@@ -86,7 +86,8 @@ def _first(withdrawal: Withdrawal, release: int, as_of: str) -> dict[str, Any]:
         "decided": withdrawal.decided,
         "release": release,
         "as_of": as_of,
-        "days": (date.fromisoformat(as_of) - date.fromisoformat(withdrawal.received)).days,
+        # A run as of an earlier day than the request says nothing of how long it took.
+        "days": max(0, (date.fromisoformat(as_of) - date.fromisoformat(withdrawal.received)).days),
         "lifted": None,
     }
 

@@ -11,6 +11,7 @@ before the entry of its source. What was refused, by either, is refused. Finding
 """
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -53,6 +54,7 @@ _YES = frozenset({"allow", "allowed", "yes", "true", "1", "ok", "permitted", "gr
 _NO = frozenset({"disallow", "disallowed", "no", "false", "0", "deny", "denied", "refused", "forbidden", "blocked"})
 _NOT_REFUSED = frozenset({"no", "false", "0", "none", "n"})
 
+_OWN = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 _NOTHING, _ALLOWED, _REFUSED, _UNCLEAR = range(4)
 """What a value says; of fields that are only references it is nothing or allowed."""
 
@@ -259,7 +261,8 @@ def _claims(tagger: Provenance, selected: Selected, said: Mapping[str, object]) 
     if licence == _UNCLEAR:
         found.append(_Claim("provenance.licence_unknown", "licence"))
     elif isinstance(licence, str):
-        found.append(_Claim("provenance.licence_not_allowed", licence))
+        # A reference of the record's own is free text: it may hold anything, and a rule is shown in the audit.
+        found.append(_Claim("provenance.licence_not_allowed", _OWN.sub("LicenseRef", licence)))
     robots = {said.get("robots", _NOTHING), _of_entry("robots", entry, ())}
     if _REFUSED in robots:
         found.append(_Claim("provenance.refused", "robots"))
