@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from models.columns import steps
 from models.documents import Documents
+from models.errors import ConservationError
 from models.files import Opener
 from models.findings import ERROR, Findings
 from models.job import Job
@@ -206,7 +207,14 @@ def languages_of(records: pa.Table) -> dict[str, list[int]]:
 def read_merged(refs: Sequence[LayerRef], split: Split, job: Job, store: Store) -> Merged:
     """Return what the layers of a split say together."""
     layers = [Layer.read(store.read(ref.name)) for ref in refs]
-    return merge(layers, job.wanted, split.cut.checksum)
+    merged = merge(layers, job.wanted, split.cut.checksum)
+    rows = merged.findings["row"]
+    if len(rows) and not 0 <= pc.min(rows).as_py() <= pc.max(rows).as_py() < len(merged.records):
+        names = ", ".join(ref.name for ref in refs)
+        raise ConservationError(
+            f"{split.name}: findings on entries that its layers lack; remove {names} from the store, run again"
+        )
+    return merged
 
 
 def _tag(
