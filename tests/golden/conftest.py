@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from nights import EVERY_TAGGER, descendants
+from nights import descendants
 
 from models.artefact import describe
 from pipeline.build import Run
@@ -172,6 +172,8 @@ class Screen:
         self.policy = folder / "policy.yaml"
         self.policy.write_text(POLICY, "utf-8")
         self.said: list[str] = []
+        self.others: dict[str, Any] = {"personal": {}}
+        """Taggers besides the list; those of invariants are all there are."""
 
     def given(self, inputs: Path | Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
         """Return a run file's content."""
@@ -180,7 +182,7 @@ class Screen:
             "inputs": patterns,
             "output": str(out),
             "policy": str(self.policy),
-            "taggers": EVERY_TAGGER | {"lexicon": {"lists": [str(self.list)]}},
+            "taggers": self.others | {"lexicon": {"lists": [str(self.list)]}},
             "workers": 1,
             "as_of": AS_OF,
         }

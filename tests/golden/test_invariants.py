@@ -37,6 +37,7 @@ from conftest import (
     unpacked,
     write_shard,
 )
+from nights import EVERY_TAGGER
 
 import models.lines
 import models.records
@@ -111,6 +112,14 @@ def edit_table(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -
     table = pq.read_table(path)
     path.unlink()
     pq.write_table(pa.Table.from_pylist([change(row) for row in table.to_pylist()], table.schema), path)
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Screen:
+    """What holds must hold with every tagger at once."""
+    made = Screen(tmp_path)
+    made.others = dict(EVERY_TAGGER)
+    return made
 
 
 @pytest.fixture(scope="module")
