@@ -21,7 +21,7 @@ from models.findings import SCHEMA as FINDINGS
 from models.findings import Findings
 from models.language import languages
 from models.parsing import Parsed
-from models.purge import emptied_rows, purged_rows, still_purged, without_purged
+from models.purge import PURGE, emptied_rows, purged_rows, still_purged, without_purged
 from models.url_marks import SIZE, marks_of
 from models.view import octets
 
@@ -264,6 +264,15 @@ def merge(layers: Sequence[Layer], wanted: Mapping[str, str], content: str) -> M
     if len(findings):
         findings = findings.take(pc.sort_indices(findings["row"]))
     return Merged(*without_purged(first.records, findings, purged_rows(findings)))
+
+
+def is_unscrubbed(layer: Layer, purged: Iterable[int]) -> bool:
+    """Return whether a layer tells more of rows that are purged than position and hash of content."""
+    rows = pa.array(sorted(purged), pa.int64())
+    if not len(rows):
+        return False
+    told = pc.and_(pc.is_in(layer.findings["row"], rows), pc.not_equal(layer.findings["category"], PURGE))
+    return bool(pc.any(told).as_py()) or not emptied_rows(layer.records).issuperset(rows.to_pylist())
 
 
 def _same_entries(layer: Layer, other: Layer) -> bool:

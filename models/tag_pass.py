@@ -15,7 +15,7 @@ from models.files import Opener
 from models.findings import ERROR, Findings
 from models.job import Job
 from models.keys import same_key
-from models.layer import Known, Layer, LayerBuilder, Merged, known_of, layer_name, merge
+from models.layer import Known, Layer, LayerBuilder, Merged, is_unscrubbed, known_of, layer_name, merge
 from models.parsing import Parsed, is_source_in_path, parse_lines, parse_rows, source_of_path
 from models.policy import Decider
 from models.purge import emptied_rows, purged_rows
@@ -114,7 +114,8 @@ def tag_split(
                 layer.write(path)
                 store.create_once(ref.name, path)
         used.append(ref)
-    return _receipt(digest, tuple(used), split, job, store, fresh)
+    used, merged = _scrubbed(digest, used, split, job, store, folder)
+    return _receipt(digest, tuple(used), merged, split, job, store, fresh)
 
 
 def layers_for(digest: str, layers: Sequence[LayerRef], job: Job) -> tuple[list[LayerRef], LayerRef | None]:
@@ -134,10 +135,36 @@ def layers_for(digest: str, layers: Sequence[LayerRef], job: Job) -> tuple[list[
     return used, LayerRef(layer_name(digest, wanted), wanted)
 
 
+def _scrubbed(
+    digest: str, refs: list[LayerRef], split: Split, job: Job, store: Store, folder: Path
+) -> tuple[list[LayerRef], Merged]:
+    """Return layers of a split of which none holds more of a purged record than its hash, and what they say together.
+
+    A layer made before a list purged the record holds the hash of its id, marks of its URL, its source and findings: one layer
+    takes the place of all.
+    """
+    layers = [Layer.read(store.read(ref.name)) for ref in refs]
+    merged = _merged(layers, refs, split, job)
+    purged = purged_rows(merged.findings)
+    if not any(is_unscrubbed(layer, purged) for layer in layers):
+        return refs, merged
+    taggers = {**job.wanted, SCREENING: job.screening}
+    name = layer_name(digest, taggers | {"(purged)": merged.digest})
+    with scratch_file(folder) as path:
+        Layer(digest, split.cut.checksum, taggers, merged.records, merged.findings).write(path)
+        store.create_once(name, path)
+    return [LayerRef(name, taggers)], merged
+
+
 def _receipt(
-    digest: str, refs: tuple[LayerRef, ...], split: Split, job: Job, store: Store, fresh: tuple[str, ...]
+    digest: str,
+    refs: tuple[LayerRef, ...],
+    merged: Merged,
+    split: Split,
+    job: Job,
+    store: Store,
+    fresh: tuple[str, ...],
 ) -> Tagged:
-    merged = read_merged(refs, split, job, store)
     counts = merged.findings["tagger"].value_counts().to_pylist()
     return Tagged(
         digest,
@@ -206,7 +233,10 @@ def languages_of(records: pa.Table) -> dict[str, list[int]]:
 
 def read_merged(refs: Sequence[LayerRef], split: Split, job: Job, store: Store) -> Merged:
     """Return what the layers of a split say together."""
-    layers = [Layer.read(store.read(ref.name)) for ref in refs]
+    return _merged([Layer.read(store.read(ref.name)) for ref in refs], refs, split, job)
+
+
+def _merged(layers: Sequence[Layer], refs: Sequence[LayerRef], split: Split, job: Job) -> Merged:
     merged = merge(layers, job.wanted, split.cut.checksum)
     rows = merged.findings["row"]
     if len(rows) and not 0 <= pc.min(rows).as_py() <= pc.max(rows).as_py() < len(merged.records):

@@ -110,6 +110,11 @@ def record_target(record: str, shown: str) -> Target:
     return Target("record", tuple(marks), shown)
 
 
+def content_target(hashes: Iterable[str]) -> Target:
+    """Return the target that means every record of some texts, given by their SHA-256 (hexadecimal)."""
+    return Target("record", tuple(f"content:{each[:32]}" for each in hashes), "")
+
+
 class InForce:
     """Withdrawals made ready for looking up.
 

@@ -440,7 +440,7 @@ def verify(
     run: RunOption = None,
 ) -> None:
     """Derive every count and state of a release again from its files."""
-    from pipeline.corpus import Corpus
+    from pipeline.corpus import Corpus, why_purged
     from pipeline.verify import verify as verify_release
     from pipeline.verify import verify_waiting
     from pipeline.waiting import waiting
@@ -459,8 +459,7 @@ def verify(
         found_release = corpus.release(release)
         manifest = found_release.manifest
         for path, stone in found_release.purged.items():
-            ids = ", ".join(stone["withdrawals"])
-            out.print(f"{path}: purged by withdrawal {ids} on {stone['purged']}", markup=False)
+            out.print(f"{path}: purged by {why_purged(stone)}", markup=False)
         said = f"release {manifest['release']} is as it says: {len(manifest['files'])} files, {manifest['counts']['read']:,} records"
     for fault in faults:
         out.print(fault, markup=False)

@@ -12,6 +12,7 @@ from typing import Any
 from models.catalogue import Catalogue
 from models.errors import UsageError
 from models.job import Job
+from models.purge import PURGE
 from models.store import Store
 from pipeline.releases import Releases, Staged, open_releases
 from transforms.base import Base
@@ -41,7 +42,7 @@ class Release:
 
     @cached_property
     def purged(self) -> dict[str, Mapping[str, Any]]:
-        """Parts that were deleted because they held withdrawn records: what the tombstones say, by path, with the date."""
+        """Parts that were deleted because they held withdrawn or purged records: what the tombstones say, by path, with the date."""
         return {
             part["path"]: part | {"purged": stone["purged"]}
             for stone in self.releases.tombstones(self.number)
@@ -69,6 +70,14 @@ class Release:
         folder, _, name = self.where(path).rpartition("/")
         with open_store(folder).fetched(name) as here:
             yield here
+
+
+def why_purged(stone: Mapping[str, Any]) -> str:
+    """Say why a part was deleted, and when, given what its tombstone says."""
+    ids = [each for each in stone["withdrawals"] if not each.startswith(PURGE)]
+    why = [f"withdrawal {', '.join(ids)}"] if ids else []
+    why += ["a list of contents to purge"] if len(ids) < len(stone["withdrawals"]) else []
+    return f"{' and '.join(why)} on {stone['purged']}"
 
 
 class Corpus:

@@ -13,7 +13,7 @@ from models.catalogue import Row
 from models.layer import Layer, id_hash
 from models.tagging import IDENTIFIERS
 from models.withdrawals import REASON
-from pipeline.corpus import Corpus, Release
+from pipeline.corpus import Corpus, Release, why_purged
 from pipeline.withdrawals import effects_of
 from pipeline.withdrawals import in_words as told_of
 
@@ -24,15 +24,15 @@ class Explanation:
 
     Attributes:
         shard, position: where it was read.
-        audit: its row in the audit; for a kept one the run of entries that it is in.
+        audit: its row in the audit; for a kept one the run of entries that it is in; None if that part of the audit was purged.
         source: its source's row in the table of sources, or None.
         file: the clean or quarantine file that holds it, relative to the release, or empty.
-        purged: withdrawals for which that file was deleted, with the date, or empty.
+        purged: why and when that file was deleted, or else the audit, or empty.
     """
 
     shard: str
     position: int
-    audit: dict[str, Any]
+    audit: dict[str, Any] | None
     source: dict[str, Any] | None
     file: str
     purged: str
@@ -48,13 +48,24 @@ def explain(corpus: Corpus, name: str, number: int | None = None) -> Iterator[Ex
     store = corpus.store
     shard, mark, position = name.rpartition("#")
     wanted = int(position) if mark and position.isdecimal() else None
+    now = _layers_now(corpus) if release.number != corpus.number and release.purged else {}
     for row in corpus.catalogue(release.number).rows():
-        records = Layer.read(store.read(row.layers[0].name)).records
+        try:
+            records = Layer.read(store.read(row.layers[0].name)).records
+        except FileNotFoundError:
+            if row.digest not in now:
+                continue  # purged, and no longer in the corpus
+            records = Layer.read(store.read(now[row.digest])).records
         at = set(_rows_of_id(records, name))
         if wanted is not None and row.split.shard.path == shard:
             at |= set(np.flatnonzero(records["position"].to_numpy() == wanted).tolist())
         for entry in sorted(at):
             yield _explain(row, records, entry, release)
+
+
+def _layers_now(corpus: Corpus) -> dict[str, str]:
+    """Return a layer of each split of the current release: those of earlier ones may be purged."""
+    return {row.digest: row.layers[0].name for row in corpus.catalogue().rows()}
 
 
 def _rows_of_id(records: pa.Table, name: str) -> list[int]:
@@ -65,6 +76,9 @@ def _rows_of_id(records: pa.Table, name: str) -> list[int]:
 def _explain(row: Row, records: pa.Table, entry: int, release: Release) -> Explanation:
     position = records["position"][entry].as_py()
     parts = {part.place: part for part in row.release.files}
+    stone = release.purged.get(f"audit/{parts['audit'].name}")
+    if stone is not None:
+        return Explanation(row.split.shard.path, position, None, None, "", why_purged(stone))
     with release.fetched(f"audit/{parts['audit'].name}") as path:
         table = pq.read_table(path)
     covers = pc.and_(pc.less_equal(table["position"], position), pc.greater_equal(table["through"], position))
@@ -81,20 +95,23 @@ def _explain(row: Row, records: pa.Table, entry: int, release: Release) -> Expla
         audit,
         sources[0] if sources else None,
         file,
-        f"{', '.join(stone['withdrawals'])} on {stone['purged']}" if stone else "",
+        why_purged(stone) if stone else "",
     )
 
 
 def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, str] | None = None) -> Iterator[str]:
     """Say an explanation in lines of plain text, with the titles of works by their ids where they are known."""
     audit, policy = found.audit, manifest["job"]["policy"]
+    if audit is None:
+        yield f"{found.shard} at {found.position}: in release {manifest['release']} its part of the audit was purged by {found.purged}"
+        return
     door = {"dropped": "dropped", "dead": "a dead letter", "clean": "clean", "quarantine": "in quarantine"}[
         audit["door"]
     ]
     told = f" ({audit['action']})" if audit["action"] == "redact" else ""
     yield f"{found.shard} at {found.position}: {door}{told} in release {manifest['release']}"
     if found.file:
-        yield f"  file: {found.file}" + (f", purged by withdrawal {found.purged}" if found.purged else "")
+        yield f"  file: {found.file}" + (f", purged by {found.purged}" if found.purged else "")
     if audit["action"] == "keep" and not audit["reasons"]:
         yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and its source is clean"
     if audit.get("sha256"):

@@ -23,7 +23,7 @@ SILENT = DAY
 
 @dataclass(frozen=True)
 class Collected:
-    """What was (or would be) deleted: releases, how many store objects of how many bytes, and how many of them held withdrawn text."""
+    """What was (or would be) deleted: releases, how many store objects of how many bytes, and how many held what is withdrawn or purged."""
 
     releases: tuple[int, ...]
     objects: int
@@ -34,8 +34,8 @@ class Collected:
 def collect(corpus: Corpus, keep: int, grace_days: float, *, is_trial: bool) -> Collected:
     """Delete releases but the current and the last ``keep``, and store objects that neither they nor a finished run names.
 
-    Withdrawn text has no grace time: parts that hold some go from earlier releases too, which keep a tombstone; and while a
-    withdrawal is in force, so do unnamed parts from before the run that made the current release.
+    Withdrawn and purged text has no grace time: parts that hold some go from earlier releases too, which keep a tombstone; and while
+    something is withdrawn or purged, so do unnamed parts from before the run that made the current release.
 
     Objects younger than the grace time stay, by the clock of the file system that holds them: a run that was killed finds them
     when it is started again.
@@ -126,7 +126,7 @@ def _may_hold_text(corpus: Corpus) -> Callable[[Entry], bool]:
     before cannot publish any more.
     """
     manifest = corpus.manifest() if corpus.number else None
-    if manifest is None or not manifest["job"]["withdrawn"]:
+    if manifest is None or not (manifest["job"]["withdrawn"] or manifest["notices"]):
         return lambda _: False
     before = datetime.fromisoformat(manifest["started"]).timestamp()
 

@@ -16,6 +16,7 @@ index_app = typer.Typer(no_args_is_help=True, help="Register works whose text is
 out = Console(highlight=False, soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the index.")]
+Readable = Annotated[str, typer.Argument(help="Folder of an index, or the name of a shipped one.")]
 Sources = Annotated[
     list[Path],
     typer.Argument(help="Works: .jsonl or .parquet with id and text, or a folder of .txt files with works.csv."),
@@ -64,7 +65,7 @@ def remove(index: Folder, ids: Annotated[list[str], typer.Argument(help="Ids of 
 
 @index_app.command()
 def stat(
-    index: Folder,
+    index: Readable,
     works: Annotated[bool, typer.Option("--works", help="List the works.")] = False,
     common: Annotated[bool, typer.Option("--common", help="List every fingerprint that is set aside.")] = False,
     as_json: JsonOption = False,
@@ -72,7 +73,7 @@ def stat(
     """Say what an index holds, and which fingerprints are set aside."""
     from models.fingerprint_index import open_index, summary
 
-    found = open_index(index)
+    found = open_index(_shipped_or_own(index))
     facts = summary(found)
     if as_json:
         rows = {"works": found.works.to_pylist()} if works else {}
@@ -95,7 +96,7 @@ def stat(
 
 @index_app.command()
 def query(
-    index: Folder,
+    index: Readable,
     file: Annotated[Path | None, typer.Argument(help="A file of text in UTF-8; - for standard input.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="The text itself.")] = None,
     work: Annotated[str | None, typer.Option("--work", help="Say what is registered of a work instead.")] = None,
@@ -106,7 +107,7 @@ def query(
     from models.fingerprint_index import open_index
     from models.shared_runs import shared_runs
 
-    found = open_index(index)
+    found = open_index(_shipped_or_own(index))
     if [file, text, work].count(None) != 2:
         raise UsageError("name one of these: a file, --text or --work")
     if work is not None:
@@ -132,6 +133,12 @@ def query(
     _print(answers, as_json)
     if not answers and not as_json:
         out.print("no work of the index shares a run with it", markup=False)
+
+
+def _shipped_or_own(index: str) -> Path:
+    from pipeline.config import shipped_or_own
+
+    return Path(shipped_or_own(index, Path.cwd(), "indexes"))
 
 
 def _read(file: Path | None) -> str:

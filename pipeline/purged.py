@@ -49,5 +49,5 @@ def notices(table: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
     return [
         f"{records:,} {'record is' if records == 1 else 'records are'} purged (contents: {len(here):,}, new: {len(new):,}) by: {lists}. Nothing of them is kept "
         f"in the release but hash and date, in {FILE}. Your law may oblige you to report them, and to keep or destroy the input that held "
-        "them: see to it now. Earlier releases still hold their text until: winnow gc --keep 1 --grace 0"
+        "them: see to it now. Earlier releases still hold their text until: winnow gc"
     ]

@@ -41,11 +41,13 @@ class Answer:
         release: that was asked.
         uses: where it occurs.
         withdrawals: decisions that hold it back, or will from the next run on.
+        purged: records of the release of which nothing but the hash of their text is known.
     """
 
     release: int
     uses: tuple[Use, ...]
     withdrawals: tuple[Standing, ...]
+    purged: int = 0
 
     @property
     def doors(self) -> dict[str, int]:
@@ -59,6 +61,7 @@ class Answer:
             "release": self.release,
             "used": bool(self.doors.get("clean")),
             "doors": self.doors,
+            "purged": self.purged,
             "uses": [
                 {"shard": u.shard, "positions": u.positions, "doors": u.doors, "withdrawn": u.withdrawn}
                 for u in self.uses
@@ -72,7 +75,9 @@ def query(corpus: Corpus, target: Target) -> Answer:
     release = corpus.release()
     asked = InForce({"": target})
     uses = []
+    purged = 0
     for row in corpus.catalogue(release.number).rows():
+        purged += sum(count for _, _, count in row.release.purged)
         known = merged_of(row, corpus.store)
         if rows := withdrawn_in(row, known, asked):
             uses.append(_use(row, known, sorted(rows), corpus.store))
@@ -83,7 +88,7 @@ def query(corpus: Corpus, target: Target) -> Answer:
         if each.withdrawal.id in named
         or (each.withdrawal.in_force and set(each.withdrawal.target.marks) & set(target.marks))
     ]
-    return Answer(release.number, tuple(uses), tuple(meant))
+    return Answer(release.number, tuple(uses), tuple(meant), purged)
 
 
 def merged_of(row: Row, store: Store) -> Merged:
@@ -101,7 +106,8 @@ def fates(row: Row, store: Store, positions: list[int]) -> list[dict[str, Any]]:
     """Return the audit's rows for entries of a split, given their positions."""
     audit = next(part for part in row.release.files if part.place == "audit")
     with store.fetched(audit.object) as path:
-        table = pq.read_table(path, columns=["position", "door", "reasons"])
+        wanted = [name for name in pq.read_schema(path).names if name in ("position", "door", "reasons", "sha256")]
+        table = pq.read_table(path, columns=wanted)
     at = np.searchsorted(table["position"].to_numpy(), positions, side="right") - 1
     found: list[dict[str, Any]] = table.take(at).to_pylist()
     return found
@@ -127,7 +133,11 @@ def said(answer: Answer) -> Iterator[str]:
     if kept:
         yield f"used in release {answer.release}: {counts}"
     elif not answer.uses and not answer.withdrawals:
-        yield f"not used: never seen in release {answer.release}"
+        yield f"not used: never seen in release {answer.release}" + (
+            f", as far as can be told: {answer.purged:,} records are purged, of which only the hash is known (--record sha256:HEX)"
+            if answer.purged
+            else ""
+        )
     else:
         yield f"not used in release {answer.release}" + (f": {counts}" if counts else ": no record")
     for each in answer.withdrawals:

@@ -1,6 +1,7 @@
 """What a person names, as the target of a withdrawal or a question: hashed where it may be somebody's."""
 
 import functools
+from dataclasses import replace
 
 from models.documents import Documents
 from models.errors import UsageError
@@ -24,7 +25,9 @@ def target_of(named: dict[str, str | None], key_env: str | None) -> Target:
     Raises:
         UsageError: if none or several are given, or what is named cannot be looked for.
     """
-    given = {kind: value for kind, value in named.items() if value}
+    given = {kind: value for kind, value in named.items() if value is not None}
+    if empty := [f"--{kind}" for kind, value in given.items() if not value.strip()]:
+        raise UsageError(f"{', '.join(empty)}: nothing is named; say what is meant")
     if len(given) != 1:
         raise UsageError("say what is meant by exactly one of --work, --subject, --source, --url, --record")
     [(kind, value)] = given.items()
@@ -36,13 +39,20 @@ def target_of(named: dict[str, str | None], key_env: str | None) -> Target:
         case "source":
             return _source(value, key_env)
         case "url":
-            return _url(value)
-    return record_target(value, shown(value))
+            return _told_apart(_url(value))
+    return _told_apart(record_target(value, shown(value)))
 
 
 def shown(name: str) -> str:
     """Return a name, or a word in its place if it holds personal data."""
     return HIDDEN if _personal().tag(Documents.of([name])).table.num_rows else name
+
+
+def _told_apart(target: Target) -> Target:
+    """Add the start of its mark to a target that is shown as personal: two such must not look alike."""
+    if HIDDEN not in target.shown:
+        return target
+    return replace(target, shown=f"{target.shown} {target.marks[0].partition(':')[2][:8]}")
 
 
 @functools.cache

@@ -72,7 +72,8 @@ def withdraw_add(
     target = _target(corpus, work, subject, source, url, record, key_env)
     entry = add(corpus.store, Withdrawal("", target, basis, *dates, by, reason))
     out.print(
-        f"{entry.id}: {target.kind} {target.shown} is withdrawn ({basis}, received {entry.received}); in force from the next run on",
+        f"{entry.id}: {target.kind} {target.shown} is withdrawn ({basis}, received {entry.received}); in force from the next run on. "
+        f"What it means now is told by: winnow query {output} with the same option; 0 records may be a misspelling",
         markup=False,
     )
 

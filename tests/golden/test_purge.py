@@ -14,6 +14,7 @@ from test_no_leak import leaks
 from models.artefact import describe
 from models.documents import Documents
 from models.findings import Findings
+from models.store import LocalStore
 from models.taggers.lexicon import Lexicon
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
@@ -104,6 +105,80 @@ def test_a_purge_that_comes_later_takes_the_record_out_of_everything_current(str
     assert (out / "sources.csv").read_bytes() == (anew / "sources.csv").read_bytes()
     assert SECRET["text"] not in texts(out, "quarantine") + texts(out)
     assert list(verify(Corpus(str(out)))) == []
+
+
+def _earlier(strict: Screen, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """Two releases with the secret and a third that purged it; its first shard left the corpus, another one came."""
+    out, folder = tmp_path / "out", corpus(tmp_path / "in")
+    shards = sorted(folder.iterdir())
+    given = {"input_root": str(folder)}
+    before = taggers(strict, blocked(tmp_path / "orders", "host\tother.example"))
+    strict(shards, out, taggers=before, **given)
+    more = write_shard(folder / "more.jsonl", records("plain.example", 9, first=200))
+    strict([more], out, taggers=before, **given)
+    after = taggers(strict, blocked(tmp_path / "orders", PURGE))
+    strict([*shards[1:], more], out, taggers=after, exact=True, **given)
+    return out, after
+
+
+def test_gc_takes_a_purged_record_out_of_earlier_releases_and_layers(strict: Screen, tmp_path: Path, cli: Cli) -> None:
+    out, _ = _earlier(strict, tmp_path)
+    held = [SECRET["text"], SECRET["id"], SECRET["url"]]
+    assert leaks(out, held, but=())
+    at = next(row for row in audit(out) if row["sha256"])
+    assert cli("gc", out, "--keep", "5")[0] == 0
+    assert leaks(out, held, but=()) == {}
+    # The layers that are left know no source, id or finding of it; tables of earlier releases still name the source.
+    assert not {name.split("/")[0] for name in leaks(out / "store", ["nobody.example"], but=())} & {"layers", "parts"}
+    for number in (1, 2, 3):
+        assert list(verify(Corpus(str(out)), number)) == []
+    assert "purged by a list of contents to purge on" in cli("verify", out, "--release", "1")[1]
+    place = f"{at['shard']}#{at['position']}"
+    assert "its part of the audit was purged by a list" in cli("explain", out, place, "--release", "1")[1]
+    assert f"SHA-256 of its text, {SHA256}" in cli("explain", out, place)[1]
+    assert "kept: no rule" in cli("explain", out, "plain.example-200", "--release", "2")[1]
+    assert "5 records are purged" not in cli("query", out, "--record", SECRET["id"])[1]
+    assert "2 records are purged, of which only the hash is known" in cli("query", out, "--record", SECRET["id"])[1]
+    assert cli("query", out, "--record", f"sha256:{SHA256}")[1].startswith("not used in release 3: 2 dropped")
+    assert "objects gone: 0" in cli("gc", out, "--keep", "5")[1]
+
+
+def test_a_record_that_is_both_withdrawn_and_purged_is_gone_too(strict: Screen, tmp_path: Path, cli: Cli) -> None:
+    out, after = _earlier(strict, tmp_path)
+    given = ("--basis", "takedown", "--by", "a.clerk", "--received", "2025-12-01", "--decided", "2025-12-02")
+    assert cli("withdraw", "add", out, "--record", SECRET["id"], *given)[0] == 0
+    assert cli("withdraw", "add", out, "--record", "plain.example-3", *given)[0] == 0
+    folder = tmp_path / "in"
+    strict([folder / "more.jsonl"], out, taggers=after, input_root=str(folder))
+    assert cli("gc", out, "--keep", "5")[0] == 0
+    # The id is what the decision in the ledger is about.
+    assert leaks(out, [SECRET["text"], SECRET["url"]], but=()) == {}
+    for number in (1, 2, 3, 4):
+        assert list(verify(Corpus(str(out)), number)) == []
+
+
+def test_a_gc_of_purged_records_that_is_cut_short_is_finished_by_the_next(
+    strict: Screen, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, _ = _earlier(strict, tmp_path)
+    real, left = LocalStore.delete, [3]
+
+    def delete(store: LocalStore, name: str) -> None:
+        if not left[0]:
+            raise OSError(f"{store.root}/{name}: the disk is gone")
+        left[0] -= 1
+        real(store, name)
+
+    while True:
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalStore, "delete", delete)
+            code = cli("gc", out, "--keep", "5")[0]
+        for number in (1, 2, 3):
+            assert list(verify(Corpus(str(out)), number)) == []
+        if code == 0:
+            break
+        left[0] = 3
+    assert leaks(out, [SECRET["text"], SECRET["id"], SECRET["url"]], but=()) == {}
 
 
 def test_a_new_list_of_another_tagger_makes_no_layer_with_the_purged_record(strict: Screen, tmp_path: Path) -> None:

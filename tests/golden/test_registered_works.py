@@ -101,6 +101,7 @@ def test_stat_lists_what_is_set_aside(tmp_path: Path) -> None:
     rows = [{"id": f"w{n}", "text": TEA + " " + LAMP[300 * n : 300 * n + 300]} for n in range(3)]
     (tmp_path / "works.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     command("index", "build", tmp_path / "works.jsonl", "-o", tmp_path / "index", "--most-works", 2)
+    assert command("index", "stat", "illustrative").stdout.startswith("works: ")
     facts = json.loads(command("index", "stat", tmp_path / "index", "--common", "--json").stdout)
     assert len(facts["common"]) == len({each["fingerprint"] for each in facts["common"]}) > 10
     assert {each["works"] for each in facts["common"]} == {3}

@@ -400,6 +400,7 @@ def test_a_subject_under_another_key_stops_the_run(
     ("given", "said"),
     [
         ((), "exactly one of"),
+        (("--record", ""), "--record: nothing is named"),
         (("--work", "a", "--source", "b"), "exactly one of"),
         (("--subject", MAIL), "--key-env"),
         (("--subject", "nobody", "--key-env", KEY), "no kind of personal data"),
