@@ -184,19 +184,20 @@ def _hashes(codes: Codes, starts: Ints, ends: Ints) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-_POWERS: dict[str, npt.NDArray[np.uint64]] = {}
+_POWERS: dict[None, tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]] = {}
 
 
 def _powers(count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     """Return at least so many powers of the factor and of its inverse."""
-    known = _POWERS.get("powers")
-    if known is None or len(known) < count:
+    known = _POWERS.get(None)
+    if known is None or len(known[0]) < count:
         size = 1 << (count - 1).bit_length()
-        for name, factor in (("inverse", pow(_FACTOR, -1, 1 << 64)), ("powers", _FACTOR)):
-            steps = np.full(size, factor, np.uint64)
-            steps[0] = 1
-            _POWERS[name] = np.cumprod(steps, dtype=np.uint64)
-    return _POWERS["powers"], _POWERS["inverse"]
+        steps = np.full((2, size), [[_FACTOR], [pow(_FACTOR, -1, 1 << 64)]], np.uint64)
+        steps[:, 0] = 1
+        powers, inverse = np.cumprod(steps, axis=1, dtype=np.uint64)
+        # Both at once, and what is returned is what was made here: other threads may be at it, too.
+        _POWERS[None] = known = powers, inverse
+    return known
 
 
 def _scores(codes: Codes, rows: Ints, scripts: npt.NDArray[np.uint8], main: Ints, words: _Words) -> Ints:

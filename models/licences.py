@@ -6,6 +6,7 @@ Commons licences (https://creativecommons.org/licenses/by/4.0/) and a short tabl
 
 import functools
 import re
+import threading
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -53,6 +54,9 @@ _NAMES = {
 
 _LONGEST = 1000  # characters; expressions are parsed by recursion
 
+# The library makes its automaton when it first parses, without a lock: a thread that comes meanwhile raises, or sees half the licences.
+_PARSING = threading.RLock()
+
 
 @functools.cache
 def _spdx() -> Any:
@@ -92,11 +96,12 @@ def _parse(written: str) -> Any:
     plain = " ".join(written.split())
     if not plain or len(plain) > _LONGEST:
         return None
-    try:
-        parsed = _spdx().parse(_named(plain), validate=False)
-    except (license_expression.ExpressionError, license_expression.ExpressionParseError, RecursionError):
-        return None
-    unknown = _spdx().unknown_license_keys(parsed)
+    with _PARSING:
+        try:
+            parsed = _spdx().parse(_named(plain), validate=False)
+        except (license_expression.ExpressionError, license_expression.ExpressionParseError, RecursionError):
+            return None
+        unknown = _spdx().unknown_license_keys(parsed)
     if any(not fnmatchcase(key, "LicenseRef-*") for key in unknown):
         return None
     return parsed if _in_order(parsed) else None

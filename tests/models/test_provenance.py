@@ -1,6 +1,8 @@
 """The tagger ``provenance``: what each kind of source must show, and what registries and columns say."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -253,3 +255,26 @@ def test_many_records_of_few_sources_are_found_each_for_itself() -> None:
     ]
     assert together == alone
     assert len(together) == 502
+
+
+_FIRST_USE = """
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from models import licences
+from models.licences import spdx_expression
+sys.setswitchinterval(1e-5)
+written = ["MIT", "CC-BY-4.0", "Apache-2.0", "MIT OR Apache-2.0", "BSD-3-Clause", "CC0-1.0", "ISC", "0BSD"]
+for number in range(4):
+    spdx_expression.cache_clear()
+    licences._spdx.cache_clear()
+    licences._spdx()
+    start = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda name: (start.wait(), spdx_expression(name))[1], written))
+    assert found == written, found
+"""
+
+
+def test_licences_are_read_by_several_threads_at_once_from_the_first_on() -> None:
+    subprocess.run([sys.executable, "-c", _FIRST_USE], check=True)
