@@ -34,7 +34,7 @@ class Category:
     """
 
     name: ClassVar[str] = "category"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     identifiers: ClassVar[bool] = False
     paths: ClassVar[tuple[str, ...]] = ("models",)
 
@@ -84,7 +84,7 @@ class Category:
         is_shown = self.unknown_language == "scan"
         found = [] if is_shown else [self._declined(row) for row in np.flatnonzero(unknown).tolist()]
         for model in models:
-            scores = model.scores(text, unknown if is_shown else None, self.lowest_score)
+            scores = model.scores(text, unknown if is_shown else None)
             found += self._worst(documents, model, scores)
         return Findings.of(len(documents), found)
 
