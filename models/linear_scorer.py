@@ -118,7 +118,7 @@ class LinearScorer:
             starts, ends: shape (w,), half-open byte spans, none empty.
 
         Returns:
-            Logits, shape (w, labels), each up to a constant of its window; and shape (w,), whether the model knows anything of it.
+            Logits less the first label's, shape (w, labels); and shape (w,), whether the model knows anything of it.
         """
         sums = np.zeros((len(starts), self._table.shape[1]), np.int64)
         sizes = np.append(0, np.cumsum(ends - starts))
@@ -126,8 +126,10 @@ class LinearScorer:
             hashes, first = tokens.within(starts[a:b], ends[a:b])
             for c, d in _pieces(first, _PIECE_TOKENS):
                 sums[a + c : a + d] = self._sums(hashes[first[c] : first[d]], first[c : d + 1] - first[c])
-        count = sums[:, len(self.labels)]
-        return sums[:, : len(self.labels)] * self.step / np.maximum(count, 1)[:, None], count > 0
+        logits = np.zeros((len(starts), len(self.labels)))
+        count = sums[:, -1]
+        logits[:, 1:] = sums[:, : len(self.labels) - 1] * self.step / np.maximum(count, 1)[:, None]
+        return logits, count > 0
 
     def _sums(self, hashes: Hashes, first: Ints) -> Ints:
         """Return the sum of the table's rows over each text's tokens and runs of tokens."""
@@ -145,24 +147,24 @@ class LinearScorer:
 
 
 def _table(rows: npt.NDArray[np.float32], output: npt.NDArray[np.float32], words: int) -> tuple[float, Ints]:
-    """Return the step, and what a row adds to each label's sum and to the count of rows; a row of noughts is put behind the words.
+    """Return the step, and a row of what each row adds to the sums of all labels but the first, and, at its end, to the count of rows.
 
-    Logits are told from the first label's, which changes no probability and makes weights smaller. Products are added up column by column
-    and not by a library of linear algebra, so that they are the same on every machine.
+    A row of noughts is put behind the words. Logits are told from the first label's, which changes no probability. Products are added up
+    column by column and not by a library of linear algebra, so that they are the same on every machine.
     """
-    products = np.zeros((len(rows), len(output)))
-    for column, weight in zip(rows.T, (output.astype(np.float64) - output[0]).T, strict=True):
+    products = np.zeros((len(rows), len(output) - 1))
+    for column, weight in zip(rows.T, (output[1:].astype(np.float64) - output[0]).T, strict=True):
         products += column[:, None].astype(np.float64) * weight
     largest = float(np.abs(products).max(initial=0.0))
     if not np.isfinite(largest):
         raise ValueError("the weights are not all finite numbers")
     step = 2.0 ** (int(np.frexp(largest)[1]) - _BITS)
-    width = 1 << len(output).bit_length()  # labels and the count; rows of such a size are fetched fastest
+    width = 1 << (len(output) - 1).bit_length()  # rows of such a size are fetched fastest
     table = np.zeros((len(rows) + 1, width), np.int64)
     for part, behind in ((slice(0, words), 0), (slice(words, len(rows)), 1)):
         to = slice(part.start + behind, part.stop + behind)
-        table[to, : len(output)] = np.rint(products[part] / step)
-        table[to, len(output)] = 1
+        table[to, : len(output) - 1] = np.rint(products[part] / step)
+        table[to, -1] = 1
     return step, table
 
 

@@ -20,7 +20,7 @@ Flags = npt.NDArray[np.bool_]
 
 # What is worked on in one go stays in the second-level cache.
 _PIECE_BYTES = 1 << 17
-_PIECE_TOKENS = 1 << 14
+_PIECE_TOKENS = 1 << 16
 # Bytes that are hashed for all tokens alike; of Chinese most tokens have no more.
 _EARLY = 3
 # Longer tokens are hashed in the windows that they lie in: few are so long, and one may be as long as its record.
