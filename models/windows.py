@@ -37,12 +37,15 @@ class Windows:
     Attributes:
         rows: shape (w,), the record of each.
         starts, ends: shape (w,), its half-open byte span in the view's data.
+        opens, closes: shape (w,), the same span in code points of the record's view.
         first: shape (n + 1,); windows of record ``i`` are ``first[i]`` to ``first[i + 1]``.
     """
 
     rows: Ints
     starts: Ints
     ends: Ints
+    opens: Ints
+    closes: Ints
     first: Ints
 
     def __len__(self) -> int:
@@ -64,9 +67,9 @@ def windows_of(view: View, size: int, stride: int) -> Windows:
     np.cumsum(counts, out=first[1:])
     rows = np.repeat(np.arange(len(counts)), counts)
     nth = np.arange(len(rows)) - first[rows]
-    starts = at[rows] + nth * stride
-    ends = np.minimum(starts + size, at[rows] + lengths[rows])
-    return Windows(rows, points[starts], points[ends], first)
+    opens = nth * stride
+    closes = np.minimum(opens + size, lengths[rows])
+    return Windows(rows, points[at[rows] + opens], points[at[rows] + closes], opens, closes, first)
 
 
 @dataclass(frozen=True)
