@@ -27,10 +27,11 @@ from pydantic import Field, model_validator
 from models.artefact import Artefact, read_artefact
 from models.digest import digest_of
 from models.errors import UsageError
+from models.linear_scorer import LinearScorer
 from models.strict import Strict, load_yaml, parse
 from models.taxonomy import load_taxonomy
-from models.view import View, safe_view
-from models.windows import WindowedView, Windows, token_texts
+from models.view import safe_view
+from models.windows import WindowedView, Windows
 
 KIND = "category"
 FORMAT = 1
@@ -132,40 +133,37 @@ class WindowScores:
 class CategoryModel:
     """Loaded weights with their facts. Threads may score at once: a prediction keeps its state to itself."""
 
-    def __init__(self, facts: Facts, weights: Any) -> None:
+    def __init__(self, facts: Facts, weights: Any, scorer: LinearScorer | None = None) -> None:
         self.facts = facts
         self.labels = tuple(facts.labels)
         self._weights = weights
-        self._places = {f"__label__{label}": place for place, label in enumerate(self.labels)}
-        self._none = f"__label__{NONE}"
-        known = set(weights.labels)
-        if known != {*self._places, self._none}:
+        known = [label.removeprefix("__label__") for label in weights.labels]
+        if set(known) != {*self.labels, NONE}:
             raise ValueError(
                 f"the weights have the labels {sorted(known)}, {FACTS} has {sorted(self.labels)} and {NONE}"
             )
+        self._none, self._places = known.index(NONE), [known.index(label) for label in self.labels]
+        self._scorer = LinearScorer(weights) if scorer is None else scorer
         self._threshold = np.array([label.threshold for label in facts.labels.values()])
         self._slope = np.array([label.slope for label in facts.labels.values()])
 
     def with_facts(self, facts: Facts) -> "CategoryModel":
         """Return the same weights with other thresholds or slopes."""
-        return CategoryModel(facts, self._weights)
+        return CategoryModel(facts, self._weights, self._scorer)
 
     def save_weights(self, path: Path) -> None:
         """Write the weights."""
         self._weights.save_model(str(path))
 
-    def scores(
-        self, text: WindowedView, anyway: npt.NDArray[np.bool_] | None = None, lowest: float = 0.0
-    ) -> WindowScores:
+    def scores(self, text: WindowedView, anyway: npt.NDArray[np.bool_] | None = None) -> WindowScores:
         """Return the scores of all windows in which the model's scripts are used, and of all windows of some records.
 
         Args:
             text: the safe view of a batch.
             anyway: shape (records,); whose windows are looked at whatever their script.
-            lowest: scores below this may be given as 0, which saves work.
         """
         windows, at = self._looked_at(text, anyway)
-        margins = self.margins(text.view, windows, at, self._least_margin(lowest))
+        margins = self.margins(text, windows, at)
         with np.errstate(over="ignore"):
             score = 1 / (1 + np.exp(-self._slope * (margins - self._threshold)))
         return WindowScores(windows, at, np.floor(score * _STEPS + 1e-9) / _STEPS)
@@ -174,9 +172,9 @@ class CategoryModel:
         """Return the highest logit of detection of each text's windows, for each label that names one, shape (texts, labels)."""
         best = np.full((len(texts), len(self.labels)), -np.inf)
         for start in range(0, len(texts), _BATCH):
-            view = safe_view(pa.array(texts[start : start + _BATCH], pa.string()))
-            windows, at = self._looked_at(WindowedView(view), None)
-            np.maximum.at(best, windows.rows[at] + start, self.margins(view, windows, at))
+            text = WindowedView(safe_view(pa.array(texts[start : start + _BATCH], pa.string())))
+            windows, at = self._looked_at(text, None)
+            np.maximum.at(best, windows.rows[at] + start, self.margins(text, windows, at))
         return best
 
     def _looked_at(
@@ -190,50 +188,19 @@ class CategoryModel:
             wanted |= anyway[windows.rows]
         return windows, np.flatnonzero(wanted)
 
-    def margins(self, view: View, windows: Windows, at: npt.NDArray[np.int64], least: float = -np.inf) -> Scores:
-        """Return the logit of detection of windows for each label that names them, else minus infinity.
+    def margins(self, text: WindowedView, windows: Windows, at: npt.NDArray[np.int64]) -> Scores:
+        """Return the logit of detection of windows for each label that names them, else minus infinity, shape (len(at), labels).
 
-        Those below ``least`` may be given as minus infinity, too.
+        A window of which the model knows no word and no run of words has minus infinity, too.
         """
-        margins = np.full((len(at), len(self.labels)), -np.inf)
-        done = 0
-        for texts in token_texts(view, windows.starts[at], windows.ends[at]):
-            places = self._suspects(texts, least)
-            margins[[done + place for place in places]] = self._named([texts[place] for place in places])
-            done += len(texts)
-        return margins
-
-    def _suspects(self, texts: list[bytes], least: float) -> list[int]:
-        """Return which windows may have a margin of ``least``: the others have one label, ``none``, that says enough."""
-        if least == -np.inf:
-            return list(range(len(texts)))
-        labels, chances = self._weights.f.multilinePredict(texts, 1, 0.0, "strict")
-        enough = 1 - 1 / (1 + np.exp(-least)) + 1e-3  # p(none) over this: the margin is below
-        return [
-            place
-            for place, (label, chance) in enumerate(zip(labels, chances, strict=True))
-            if label and (label[0] != self._none or chance[0] <= enough)
-        ]
-
-    def _named(self, texts: list[bytes]) -> Scores:
-        margins = np.full((len(texts), len(self.labels)), -np.inf)
-        if not texts:
-            return margins
-        found = self._weights.f.multilinePredict(texts, -1, 0.0, "strict")
-        for margin, labels, chances in zip(margins, *found, strict=True):
-            chance = dict(zip(labels, chances.tolist(), strict=True))
-            if not chance:  # no word and no n-gram of it is known
-                continue
-            detected = min(max(1 - chance.pop(self._none, 0.0), _LEAST), 1 - _LEAST)
-            enough = min(max(chance.values()), _NAMING_SHARE * detected)
-            names = [self._places[label] for label, value in chance.items() if value >= enough]
-            margin[names] = np.log(detected / (1 - detected))
-        return margins
-
-    def _least_margin(self, lowest: float) -> float:
-        if lowest <= 0:
-            return -np.inf
-        return float((self._threshold + np.log(lowest / (1 - lowest)) / self._slope).min()) if lowest < 1 else np.inf
+        logits, known = self._scorer.logits(text.tokens, windows.starts[at], windows.ends[at])
+        odds = np.exp(logits - logits.max(axis=1, initial=-np.inf, keepdims=True))
+        chances = odds / odds.sum(axis=1, keepdims=True) + _LEAST
+        detected = np.clip(1 - chances[:, self._none], _LEAST, 1 - _LEAST)
+        named = chances[:, self._places]
+        enough = np.minimum(named.max(axis=1), _NAMING_SHARE * detected)
+        margin = np.log(detected / (1 - detected))
+        return np.where((named >= enough[:, None]) & known[:, None], margin[:, None], -np.inf)
 
 
 def model_artefact(folder: str | Path) -> Artefact:

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from models.category_model import NONE, CategoryModel, Facts, Label
 from models.errors import UsageError
+from models.tokens import token_texts
 from models.training_data import Example, Options
 from models.view import safe_view
-from models.windows import token_texts, windows_of
+from models.windows import windows_of
 
 # Thresholds are written with this many steps to the unit.
 _STEPS = 10_000

@@ -68,7 +68,11 @@ VERSIONS = {
     ),
     "Category.version": (
         Category.version,
-        ["models/taggers/category.py", "models/category_model.py", "models/windows.py", *_VIEW],
+        [
+            "models/taggers/category.py",
+            *("models/category_model.py", "models/linear_scorer.py", "models/tokens.py", "models/windows.py"),
+            *_VIEW,
+        ],
     ),
     "Lexicon.version": (Lexicon.version, ["models/taggers/lexicon.py", "models/taggers/scanner.py", *_VIEW]),
     "Blocked.version": (Blocked.version, ["models/taggers/blocked.py", "models/blocklist.py", "models/addresses.py"]),

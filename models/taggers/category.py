@@ -34,7 +34,7 @@ class Category:
     """
 
     name: ClassVar[str] = "category"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     identifiers: ClassVar[bool] = False
     paths: ClassVar[tuple[str, ...]] = ("models",)
 
@@ -84,7 +84,7 @@ class Category:
         is_shown = self.unknown_language == "scan"
         found = [] if is_shown else [self._declined(row) for row in np.flatnonzero(unknown).tolist()]
         for model in models:
-            scores = model.scores(text, unknown if is_shown else None, self.lowest_score)
+            scores = model.scores(text, unknown if is_shown else None)
             found += self._worst(documents, model, scores)
         return Findings.of(len(documents), found)
 
@@ -93,19 +93,22 @@ class Category:
 
     def _worst(self, documents: Documents, model: CategoryModel, scores: WindowScores) -> list[Finding]:
         """Return a finding for each record, label and risk: the first of the windows with the highest score."""
-        view, found = documents.safe, []
+        view, windows, found = documents.safe, scores.windows, []
         place, label = np.nonzero(scores.score >= self.lowest_score)
-        worst: dict[tuple[int, int], int] = {}
-        for at, which in zip(place.tolist(), label.tolist(), strict=True):
-            key = int(scores.windows.rows[scores.at[at]]), which
-            if key not in worst or scores.score[at, which] > scores.score[worst[key], which]:
-                worst[key] = at
-        for (row, which), at in sorted(worst.items()):
-            window = scores.at[at]
-            [(start, end)] = view.spans(row, [(int(scores.windows.starts[window]), int(scores.windows.ends[window]))])
-            rule, score = f"{model.facts.name}/{model.labels[which]}", float(scores.score[at, which])
-            risks = model.facts.labels[model.labels[which]].risks
-            found += [Finding(row, self.name, risk, rule, score, start, end, view.name) for risk in risks]
+        rows, score = windows.rows[scores.at[place]], scores.score[place, label]
+        order = np.lexsort((place, -score, label, rows))
+        is_worst = np.ones(len(order), bool)
+        is_worst[1:] = (np.diff(rows[order]) != 0) | (np.diff(label[order]) != 0)
+        worst = order[is_worst]
+        at = scores.at[place[worst]]
+        kinds = [(f"{model.facts.name}/{name}", model.facts.labels[name].risks) for name in model.labels]
+        told = (rows[worst], label[worst], score[worst], windows.opens[at], windows.closes[at], at)
+        for row, which, value, start, end, window in zip(*(each.tolist() for each in told), strict=True):
+            if row in view.removed:  # the original has more code points than the view
+                span = int(windows.starts[window]), int(windows.ends[window])
+                [(start, end)] = view.spans(row, [span])
+            rule, risks = kinds[which]
+            found += [Finding(row, self.name, risk, rule, value, start, end, view.name) for risk in risks]
         return found
 
 

@@ -81,16 +81,6 @@ def test_a_score_reaches_half_exactly_where_detection_reaches_the_threshold(fold
     assert (np.diff(scores[order]) >= 0).all()
 
 
-def test_work_that_is_saved_changes_no_score(folder: Path) -> None:
-    model = load_model(model_artefact(folder))
-    texts = [*BAD, *GOOD, *OTHER, *(f"{bad}{good}" for bad in BAD for good in GOOD)]
-    view = WindowedView(Documents.of(texts).safe)
-    everything = model.scores(view).by_record(len(texts))
-    for lowest in (0.3, 0.5, 0.8):
-        saved = model.scores(view, None, lowest).by_record(len(texts))
-        assert np.array_equal(np.where(everything >= lowest, everything, 0), np.where(saved >= lowest, saved, 0))
-
-
 def test_a_model_looks_only_at_windows_in_its_scripts(tmp_path: Path) -> None:
     english = Category((make_model(tmp_path / "english", languages=["en"]),), unknown_language="unscanned")
     texts = BAD[0], BAD[2], f"{FILLER} {BAD[2]} {BAD[2]}"
