@@ -71,4 +71,5 @@ def _near(n: Counts, limit: Fraction, z: Fraction, side: int) -> Counts:
     """Return counts around that at which a limit of Wilson's interval meets ``limit``, ascending, shape (7, n)."""
     c = n * float(limit)
     arm = float(z) * np.sqrt(n * float(limit * (1 - limit)))
-    return np.floor(c + side * arm).astype(np.int64) + np.arange(-3, 4)[:, None]
+    near: Counts = np.floor(c + side * arm).astype(np.int64) + np.arange(-3, 4)[:, None]
+    return near

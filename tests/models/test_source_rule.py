@@ -1,6 +1,7 @@
 """States of sources by the interval reading: the boundaries, what is never milder, and what a gate lets through."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -274,6 +275,11 @@ def test_the_reading_says_its_own_parameters() -> None:
     assert "U ≤ 3%" in other.words
     assert "5%" not in other.words.replace("95%", "").replace("2.5%", "")
     assert "unlawful / distinct > 5%, strictly, from 100" in SourceReading().words
+
+
+def test_the_page_prints_the_default_reading() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "source-rule.md").read_text("utf-8")
+    assert INTERVAL.words in page
 
 
 @pytest.mark.parametrize(
