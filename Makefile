@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
-  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint bench-category models test-report browser docs-pictures docs lock clean
+  test-scale test-huge test-airflow mutants bench bench-scale peers bench-peers bench-fingerprint bench-category bench-sources models test-report browser docs-pictures docs lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -135,6 +135,9 @@ models: $(MODEL_DATA)/ready ## the demonstration models, into build/models; need
 
 bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagger, and how much benign text it flags; minutes
 	$(BIN)/python benchmarks/category.py $(MODEL_DATA)
+
+bench-sources: setup ## the interval reading of the limit: coverage, mixtures of real records, nights; writes docs/source-rule.md; a minute
+	$(BIN)/python benchmarks/source_rule.py ../shared/data --page docs/source-rule.md --picture docs/source-rule.svg
 
 docs: setup ## write docs/run-file.md anew from the code
 docs: setup ## write the reference pages in docs anew from the code

@@ -29,14 +29,18 @@ def judge(tally: Tally, limit: Fraction, min_records: int) -> npt.NDArray[np.uin
     Strictly over the limit: ``blacklisted`` from ``min_records`` distinct records on, ``hold`` below; otherwise ``clean``.
     """
     unlawful, distinct = tally.table["unlawful"].to_numpy(), tally.table["distinct"].to_numpy()
+    codes = np.where(is_over(unlawful, distinct, limit), np.where(distinct >= min_records, 2, 1), 0)
+    return codes.astype(np.uint8)
+
+
+def is_over(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64], limit: Fraction) -> npt.NDArray[np.bool_]:
+    """Return where ``part / whole > limit``, strictly and exactly; nothing of nothing is not over. Arrays of one shape."""
     # A count of 0 is compared too, so the limit's own terms have to fit.
-    most = max(int(unlawful.max(initial=1)) * limit.denominator, int(distinct.max(initial=1)) * limit.numerator)
+    most = max(int(part.max(initial=1)) * limit.denominator, int(whole.max(initial=1)) * limit.numerator)
     if most >= 1 << 63:
         # Python's integers: a limit with many decimals times a count passes 64 bits.
-        unlawful, distinct = unlawful.astype(object), distinct.astype(object)
-    over = unlawful * limit.denominator > distinct * limit.numerator
-    codes = np.where(over.astype(bool), np.where(distinct >= min_records, 2, 1), 0)
-    return codes.astype(np.uint8)
+        part, whole = part.astype(object), whole.astype(object)
+    return np.asarray(part * limit.denominator > whole * limit.numerator, np.bool_)
 
 
 def source_keys(sources: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:

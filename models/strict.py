@@ -30,7 +30,7 @@ class Strict(pydantic.BaseModel):
 
 
 def _exact(value: Any) -> Fraction:
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+    if isinstance(value, (int, float, str, Fraction)) and not isinstance(value, bool):
         try:
             # A float is read as the decimal that was written (0.1), not as the binary number nearest to it.
             return Fraction(str(value))
@@ -53,10 +53,19 @@ def _density(value: Any) -> Fraction:
     return density
 
 
+def _quantile(value: Any) -> Fraction:
+    quantile = _exact(value)
+    if quantile <= 0:
+        raise ValueError(f"must be over 0, is {_show(value)}")
+    return quantile
+
+
 Share = Annotated[Fraction, PlainValidator(_share)]
 """An exact number from 0 to 1, written as a decimal or as a fraction such as ``5/100``."""
 Density = Annotated[Fraction, PlainValidator(_density)]
 """An exact number over 0."""
+Quantile = Annotated[Fraction, PlainValidator(_quantile)]
+"""A quantile of the normal distribution on its upper half, as an exact number such as 1.96."""
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
