@@ -15,7 +15,7 @@ from models.store import Store, scratch_file
 from models.withdrawals import Target, Withdrawal
 
 FOLDER = "withdrawals"
-FORMAT = 1
+FORMAT = 2
 _ENTRY = re.compile(rf"{FOLDER}/(W\d{{4,}})\.json")
 _LIFT = re.compile(rf"{FOLDER}/(W\d{{4,}})\.lifted\.json")
 

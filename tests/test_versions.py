@@ -37,7 +37,10 @@ VERSIONS = {
     ),
     "models.layer.FORMAT": (
         layer.FORMAT,
-        ["models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py", "models/purge.py"],
+        [
+            *("models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py", "models/purge.py"),
+            *("models/url_marks.py", "models/addresses.py"),
+        ],
     ),
     "models.release_pass.VERSION": (
         release_pass.VERSION,
