@@ -31,6 +31,15 @@ def read_ledger(store: Store) -> list[Withdrawal]:
     return list(_withdrawals(chain_of(store).entries()).values())
 
 
+def verify(store: Store) -> int:
+    """Read every entry from the store itself, and return how many there are.
+
+    Raises:
+        BrokenChainError: naming the first broken link.
+    """
+    return len(chain_of(store).entries(fresh=True))
+
+
 def _withdrawals(entries: Sequence[Entry]) -> dict[str, Withdrawal]:
     found: dict[str, Withdrawal] = {}
     for each in entries:
