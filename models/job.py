@@ -8,6 +8,7 @@ from typing import Any, Literal
 from models.digest import digest_of
 from models.policy import Policy
 from models.shard import Reading
+from models.source_rules import suffix_list
 from models.taggers import Tagger
 
 
@@ -109,6 +110,17 @@ class Job:
             "version": version,
             # Only where there are some, so that a release without is described as ever.
             **({"overrides": self.overrides} if self.overrides else {}),
+            **({"source_keys": self._source_keys} if self.reading.keys is not None else {}),
+        }
+
+    @property
+    def _source_keys(self) -> dict[str, Any]:
+        assert self.reading.keys is not None
+        rules = self.reading.keys
+        return {
+            "digest": rules.digest,
+            "rules": rules.model_dump(mode="json", exclude_defaults=True),
+            "suffix_list": suffix_list()._asdict(),
         }
 
     @cached_property

@@ -93,7 +93,7 @@ class SourceRules(Strict):
         shared: sites to be cut finer, or held together.
     """
 
-    columns: SourceColumns = SourceColumns()
+    columns: SourceColumns = Field(default_factory=SourceColumns)
     site: Literal["domain", "host"] = "domain"
     private_suffixes: bool = True
     shared: tuple[Shared, ...] = ()
