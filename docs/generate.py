@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from models.outcome import SOURCES
 from models.parts import AUDIT, DEAD
 from models.policy import ACTIONS, Match, Policy, Redact, Rule, Sources, Unlawful
+from models.source_rules import Shared, SourceColumns, SourceRules
 from models.strict import Strict
 from models.taggers import BUILT_IN, tagger_class
 from models.taxonomy import load_taxonomy
@@ -174,7 +175,8 @@ def default(field: FieldInfo) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, Strict):
-        return " ".join(f"{name}: {default(type(value).model_fields[name])}" for name in type(value).model_fields)
+        said = ((name, default(each)) for name, each in type(value).model_fields.items())
+        return " ".join(f"{name}: {each}" for name, each in said if each)
     if kind(field) == "share":
         return f"`{value / 10_000:g}%`"
     if kind(field) == "size":
@@ -354,7 +356,7 @@ def _joined(parts: list[str]) -> str:
 def run_file_page() -> str:
     """Return ``run-file.md``."""
     parts = [HEAD, "## All keys", table(RunFile)]
-    for model in (ColumnMapping, MaxDead):
+    for model in (ColumnMapping, SourceRules, SourceColumns, Shared, MaxDead):
         parts += [f"## {model.__name__}", summary(model), table(model)]
     for name in sorted(BUILT_IN):
         parts += [f"## Tagger `{name}`", summary(tagger_class(name)), tagger_table(name)]

@@ -20,10 +20,18 @@ _WEB = ("http:", "https:")
 PLAIN_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 """Hosts that are canonical as they stand, but for Punycode, which needs checking, and addresses of digits."""
 _PLAIN_HOST = re.compile(PLAIN_HOST)
-# No dot at the start of a segment, no escape, no upper case in the host.
+# What is escaped and has to be, in upper case.
+_KEPT_ESCAPE = r"%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF])"
+_PLAIN = rf"(?:[A-Za-z0-9._~!$&()*+,;=:@-]|{_KEPT_ESCAPE})"
+_PLAIN_QUERY = rf"(?:\?(?:[A-Za-z0-9._~!$&()*+,;=:@/-]|{_KEPT_ESCAPE})+)?"
+# No dot at the start of a segment, no upper case in the host.
 _PLAIN_URL = re.compile(
-    r"https?://((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z0-9])((?:/(?!\.)[A-Za-z0-9._~!$&()*+,;=:@-]*)+(?:\?[A-Za-z0-9._~!$&()*+,;=:@/-]+)?)?"
+    r"https?://((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z0-9])"
+    rf"((?:/(?!\.){_PLAIN}*+)+{_PLAIN_QUERY})?(?:#.*)?",
+    re.DOTALL,
 )
+PLAIN_END = re.compile(rf"(?!\.){_PLAIN}*+{_PLAIN_QUERY}")
+"""Name and query, behind the last slash of a path, that are canonical as they stand."""
 _WITH_PORT = re.compile(r"[^/?#:@\s]+\.[^/?#:@\s]+:\d")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -83,9 +91,19 @@ def canonical_url(url: str) -> Address | None:
 
     What has no scheme is read as a web address (``host.example/path``), as people write them; a path alone names no place and is None.
     """
-    if (match := _PLAIN_URL.fullmatch(url)) is not None and not _may_be_number(match[1]) and "xn--" not in match[1]:
-        # Most are canonical as they stand, and the parser takes ten times as long.
-        return Address(match[1], match[2] or "/", "") if len(match[1]) <= 253 and len(url) <= LONGEST else None
+    return plain_url(url) or _parsed(url)
+
+
+def plain_url(url: str) -> Address | None:
+    """Return a web URL that is canonical as it stands, but for its fragment; None for all others, which need the parser."""
+    # Most are, and the parser takes ten times as long.
+    match = _PLAIN_URL.fullmatch(url)
+    if match is None or len(match[1]) > 253 or len(url) > LONGEST or _may_be_number(match[1]) or "xn--" in match[1]:
+        return None
+    return Address(match[1], match[2] or "/", "")
+
+
+def _parsed(url: str) -> Address | None:
     url = url.strip()
     if not url or len(url) > LONGEST or not url.isprintable():
         # The standard takes tabs and line feeds out; so that evasion by them is not worth the while, so do we.
@@ -152,3 +170,11 @@ def prefixes_of(address: Address) -> Iterator[str]:
         if (after if after >= 0 else len(path)) > at + 1:
             yield whole + (path if after < 0 else path[:after])
         at = after
+
+
+def folders_of(address: Address) -> list[str]:
+    """Return the folders that a URL lies in, from the root on, each with the slash at its end: ``h/``, ``h/a/``; none without a host."""
+    if not address.host:
+        return []
+    port, *folders = address.rest.partition("?")[0].split("/")[:-1] or [""]
+    return [address.place + port + "/" + "".join(f"{each}/" for each in folders[:n]) for n in range(len(folders) + 1)]

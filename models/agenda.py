@@ -30,7 +30,8 @@ from models.errors import UsageError
 from models.evidence import EVIDENCE
 from models.job import Job
 from models.parsing import is_source_in_path, source_of_path
-from models.shard import Columns, Shard, Split
+from models.shard import SOURCE_KEYS, Columns, Shard, Split
+from models.source_rules import SourceColumns
 from models.store import Store
 from models.tag_pass import LayerRef
 
@@ -421,7 +422,7 @@ def check_mapped(shards: Iterable[tuple[Columns, tuple[str, ...]]]) -> None:
     Raises:
         UsageError: naming the column.
     """
-    roles = ["id", "source", "url", *EVIDENCE]
+    roles = ["id", "source", "url", *EVIDENCE, *(f"{SOURCE_KEYS}.{name}" for name in SourceColumns.model_fields)]
     absent, columns = set(roles), None
     for columns, lacks in shards:  # noqa: B007 - of the last one, which all share
         absent &= set(lacks)
@@ -430,10 +431,13 @@ def check_mapped(shards: Iterable[tuple[Columns, tuple[str, ...]]]) -> None:
     if columns is None:
         return
     role = min(absent, key=roles.index)
-    path = dict(columns.provenance).get(role) or getattr(columns, role)
-    key = f"provenance.{role}" if role in EVIDENCE else role
+    if role.startswith(SOURCE_KEYS):
+        key, path = role, dict(columns.keys)[role.removeprefix(f"{SOURCE_KEYS}.")]
+    else:
+        path = dict(columns.provenance).get(role) or getattr(columns, role)
+        key = f"columns.provenance.{role}" if role in EVIDENCE else f"columns.{role}"
     raise UsageError(
-        f"columns.{key}: no shard has {path!r} (looked for in the schema, or the first records); "
+        f"{key}: no shard has {path!r} (looked for in the schema, or the first records); "
         "name a column that is there, or leave it out"
     )
 

@@ -42,7 +42,7 @@ AVERAGE, MOST = 256, 1024
 """Splits of a segment, about and at most; a shard is never divided, so one of more splits makes a longer segment."""
 
 TOTALS = ("read", "clean", "redacted", "quarantined", "dropped", "dead")
-KINDS = ("name", "domain", "path")
+KINDS = ("name", "domain", "path", "key")
 """What the sources of a split are called after: a column, the domain of a URL, or the shard's path."""
 
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
@@ -107,7 +107,7 @@ def kind_of(columns: Columns, source_from: str) -> str:
     """Return what the sources of a shard are called after, one of :data:`KINDS`."""
     if source_from == "auto":
         source_from = "column" if columns.source else "url" if columns.url else "path"
-    return {"column": "name", "url": "domain", "path": "path"}[source_from]
+    return {"column": "name", "url": "domain", "path": "path", "keys": "key"}[source_from]
 
 
 @dataclass(frozen=True)

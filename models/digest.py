@@ -21,8 +21,17 @@ def digest_of(value: Any) -> str:
     Raises:
         TypeError: if the value holds a float or something that is not JSON.
     """
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical text of a JSON value.
+
+    Raises:
+        TypeError: if the value holds a float or something that is not JSON.
+    """
     _refuse_floats(value)
-    return hashlib.sha256(_canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return _canonical(value).encode("utf-8", "surrogatepass")
 
 
 def digest_of_file(path: Path) -> str:

@@ -31,6 +31,10 @@ class StoreConflictError(WinnowError):
     """A name that is created once exists with other content, or a pointer was moved by another run."""
 
 
+class BrokenChainError(WinnowError):
+    """A ledger is not as it was written: an entry was changed, taken out or put in."""
+
+
 class OutrunError(StoreConflictError):
     """Another run published since this one started; what it made is kept, and running again plans from there."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from models.digest import digest_of
 from models.policy import Policy
 from models.shard import Reading
+from models.source_rules import suffix_list
 from models.taggers import Tagger
 
 
@@ -41,6 +42,7 @@ class Job:
         as_of: the date that every comparison uses, ISO 8601.
         allow_empty: whether globs may match nothing and new shards may hold no record.
         withdrawn: what is withdrawn, see :func:`models.withdrawals.keep_in_force`; empty for nothing.
+        overrides: what people decided about sources, see :func:`models.overrides.keep_in_force`; empty for nothing.
         max_dead_share_ppm, max_dead_least: dead letters allowed, of a million entries, and always so many.
     """
 
@@ -58,6 +60,7 @@ class Job:
     max_dead_least: int = 100
     allow_empty: bool = False
     withdrawn: str = ""
+    overrides: str = ""
 
     @cached_property
     def wanted(self) -> dict[str, str]:
@@ -105,6 +108,19 @@ class Job:
             "key": self.key_id,
             "withdrawn": self.withdrawn,
             "version": version,
+            # Only where there are some, so that a release without is described as ever.
+            **({"overrides": self.overrides} if self.overrides else {}),
+            **({"source_keys": self._source_keys} if self.reading.keys is not None else {}),
+        }
+
+    @property
+    def _source_keys(self) -> dict[str, Any]:
+        assert self.reading.keys is not None
+        rules = self.reading.keys
+        return {
+            "digest": rules.digest,
+            "rules": rules.model_dump(mode="json", exclude_defaults=True),
+            "suffix_list": suffix_list()._asdict(),
         }
 
     @cached_property

@@ -19,6 +19,7 @@ from models.bundle import NOTHING, Bundle, Receipts, read_bundle
 from models.digest import digest_of_file
 from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
+from models.overrides import read_in_force
 from models.shard import Split
 from models.sources import STATES, SourceStates, StatesByName, judge, source_keys
 from models.standing import Standing, stand, stood
@@ -203,13 +204,14 @@ class _AllOf:
 def _write_states(
     sums: Sums, job: Job, store: Store, folder: Path
 ) -> tuple[SourceStates | StatesByName, tuple[str, str], dict[str, int]]:
-    """Judge every source, and return the states, the names of state file and table, and how many sources have each state."""
+    """Judge every source, what people decided before what the figures say, and return the states, the names of state file and table, and how many sources have each state."""
     limit, least = job.policy.sources.limit, job.policy.sources.min_records
+    decided = read_in_force(store, job.overrides)
     keys, codes, names = [], [], [pa.array([], pa.string())]
     with scratch_file(folder) as path:
         writer = GroupWriter(path, JUDGED)
         for chunk in sums.chunks():
-            judged = judge(Tally(chunk), limit, least)
+            judged = decided.over(chunk["source"], judge(Tally(chunk), limit, least))
             keys.append(source_keys(chunk["source"]))
             codes.append(judged)
             names += chunk["source"].filter(pa.array(judged > 0)).chunks

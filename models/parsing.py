@@ -16,6 +16,7 @@ from models.columns import UNKNOWN_SOURCE, domain_of_url, flatten, leaf_type, pi
 from models.documents import Documents
 from models.records import Lines, Rows
 from models.shard import Columns, Dead, Reading, Split
+from models.source_keys import keys_of
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,16 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
 
 
 def _width(split: Split) -> int:
-    return 4 + len(split.shard.columns.provenance)
+    return 4 + len(_more(split.shard.columns))
+
+
+def _more(columns: Columns) -> list[str]:
+    """Return the paths of what is read besides text, id, source and URL."""
+    return [path for _, path in (*columns.provenance, *columns.keys)]
 
 
 def parse_line(line: bytes, encoding: str, columns: Columns, reading: Reading) -> tuple[str | None, ...]:
-    """Return text, id, source and URL of one line, and then its provenance in the order of the mapping.
+    """Return text, id, source and URL of one line, and then its provenance and what names its source, in the order of the mapping.
 
     The grammar is RFC 8259 as orjson reads it: no NaN, no lone surrogates, at most 1024 levels; the last of equal keys counts.
     """
@@ -88,8 +94,8 @@ def parse_line(line: bytes, encoding: str, columns: Columns, reading: Reading) -
         if not isinstance(piece, str):
             raise _NotARecord("wrong_type", f"{type(piece).__name__} instead of text")
     ids = (_one(record, path) for path in (columns.id, columns.source, columns.url))
-    evidence = (_one(record, path) for _, path in columns.provenance)
-    return "\n".join(found) if len(found) > 1 else found[0], *ids, *evidence
+    more = (_one(record, path) for path in _more(columns))
+    return "\n".join(found) if len(found) > 1 else found[0], *ids, *more
 
 
 @functools.cache
@@ -176,8 +182,7 @@ def parse_rows(rows: Rows, split: Split, reading: Reading) -> Parsed:
         text = pc.binary_join_element_wise(text, *others, "\n", null_handling="skip")
         text = pc.if_else(nothing, pa.scalar(None, pa.string()), text)
     kept, dead = _check_texts(text, batch, rows.row, reading, columns)
-    evidence = [path for _, path in columns.provenance]
-    rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url, *evidence)]
+    rest = [_column(batch, path) for path in (columns.id, columns.source, columns.url, *_more(columns))]
     arrays = tuple(array.take(pa.array(kept)) for array in (text, *rest))
     return _parsed(rows, kept + rows.row, arrays, dead, split, reading)
 
@@ -275,17 +280,20 @@ def _parsed(
     split: Split,
     reading: Reading,
 ) -> Parsed:
-    text, ids, sources, urls, *evidence = arrays
+    text, ids, sources, urls, *more = arrays
     if ids.null_count:
         derived = [f"{split.shard.path}#{entries.positions[row - entries.row]}" for row in rows.tolist()]
         ids = pc.coalesce(ids, pa.array(derived, pa.string()))
     names = [name for name, _ in split.shard.columns.provenance]
-    provenance = dict(zip(names, evidence, strict=True))
-    documents = Documents(rows, ids, text, _sources(sources, urls, split, reading), urls, provenance)
+    provenance = dict(zip(names, more, strict=False))
+    named = dict(zip([name for name, _ in split.shard.columns.keys], more[len(names) :], strict=True))
+    documents = Documents(rows, ids, text, _sources(sources, urls, named, split, reading), urls, provenance)
     return Parsed(entries.row, entries.positions, documents, dead)
 
 
-def _sources(sources: pa.Array, urls: pa.Array, split: Split, reading: Reading) -> pa.Array:
+def _sources(sources: pa.Array, urls: pa.Array, named: dict[str, pa.Array], split: Split, reading: Reading) -> pa.Array:
+    if reading.keys is not None:
+        return keys_of(named, urls, reading.keys)
     columns, origin = split.shard.columns, reading.source_from
     if is_source_in_path(columns, reading):
         return pa.array([source_of_path(split.shard.path)] * len(sources), pa.string())

@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.files import Opener, unchanged
 from models.lines import line_ends
 from models.parquet import PARQUET_MAGIC, Unreadable, footer_checksum, open_parquet, row_group_range
-from models.shard import Columns, Container, Cut, Reading, Shard, pinned
+from models.shard import SOURCE_KEYS, Columns, Container, Cut, Reading, Shard, pinned
 
 _CHUNK = 1 << 20
 _COMPRESSED = (".gz", ".zst", ".bz2")
@@ -82,6 +82,7 @@ def _plan(file: BinaryIO, head: bytes, root: str, path: str, reading: Reading, s
 
 def _lacks(columns: Columns, has: Callable[[str], bool]) -> tuple[str, ...]:
     mapped = {"id": columns.id, "source": columns.source, "url": columns.url, **dict(columns.provenance)}
+    mapped |= {f"{SOURCE_KEYS}.{name}": path for name, path in columns.keys}
     return tuple(role for role, path in mapped.items() if path is not None and not has(path))
 
 
@@ -97,15 +98,15 @@ def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> tupl
         file.seek(0)
         if head[:4] in PARQUET_MAGIC or path.endswith(".parquet"):
             with contextlib.suppress(Unreadable), open_parquet(file) as parquet:
-                columns = reading.columns or recognise(parquet.schema_arrow.names, location)
+                columns = reading.over(lambda: recognise(parquet.schema_arrow.names, location))
                 _check_columns(parquet.schema_arrow, columns, location)
                 _check_origin(columns, reading, location)
                 return columns, _lacks(columns, lambda path: leaf_type(parquet.schema_arrow, path) is not None)
-            return reading.columns or Columns(), ()
+            return reading.over(Columns), ()
         cutter = _Cutter(open_container(file, container_of(head)), reading, 1, False)
         with contextlib.suppress(DamagedError):
             cutter.start(cutter.stream.read(_CHUNK))
-        columns = reading.columns or cutter.columns(location)
+        columns = reading.over(lambda: cutter.columns(location))
         _check_origin(columns, reading, location)
         return columns, cutter.lacks(columns)
 
@@ -137,7 +138,7 @@ def _unreadable(file: BinaryIO, root: str, path: str, reading: Reading, detail: 
     """Return a shard whose whole content is one dead letter."""
     checksum, size = _hash(file)
     cut = Cut(0, 0, 0, 0, hashlib.sha256().hexdigest(), ("unreadable", detail))
-    return Shard(root, path, size, checksum, "jsonl", "", "utf-8", reading.columns or Columns(), (cut,))
+    return Shard(root, path, size, checksum, "jsonl", "", "utf-8", reading.over(Columns), (cut,))
 
 
 def _plan_jsonl(file: BinaryIO, root: str, path: str, reading: Reading, split_size: int, container: Container) -> Shard:
@@ -147,7 +148,7 @@ def _plan_jsonl(file: BinaryIO, root: str, path: str, reading: Reading, split_si
     cuts = tuple(cutter.cuts())
     while hashing.read(_CHUNK):
         pass  # what lies behind damage is part of the shard's content too
-    columns = reading.columns or cutter.columns(f"{root.rstrip('/')}/{path}")
+    columns = reading.over(lambda: cutter.columns(f"{root.rstrip('/')}/{path}"))
     return Shard(
         root,
         path,
@@ -284,10 +285,10 @@ def _json(line: bytes, encoding: str) -> Any:
 def _plan_parquet(file: BinaryIO, root: str, path: str, reading: Reading, split_size: int) -> Shard:
     location = f"{root.rstrip('/')}/{path}"
     checksum, size = _hash(file)
-    columns, lacks = reading.columns or Columns(), tuple[str, ...]()
+    columns, lacks = reading.over(Columns), tuple[str, ...]()
     try:
         with open_parquet(file) as parquet:
-            columns = reading.columns or recognise(parquet.schema_arrow.names, location)
+            columns = reading.over(lambda: recognise(parquet.schema_arrow.names, location))
             _check_columns(parquet.schema_arrow, columns, location)
             lacks = _lacks(columns, lambda path: leaf_type(parquet.schema_arrow, path) is not None)
             cuts = tuple(_cut_row_groups(file, parquet.metadata, size, split_size))

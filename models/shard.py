@@ -1,6 +1,6 @@
 """Shards, splits, and how their records are to be read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.digest import digest_of, digest_of_file
+from models.source_rules import SourceRules
 
 Format = Literal["jsonl", "parquet"]
 Container = Literal["", "gzip", "zstd", "bz2"]
+
+SOURCE_KEYS = "source_keys.columns"
+"""Where the run file names columns of sources."""
 
 CODE_VERSION = 2
 """Version of everything that turns bytes into documents; part of every split's digest."""
@@ -32,6 +36,7 @@ class Columns:
         text: one or more paths, joined by a line feed in this order.
         id, source, url: a path, or None where there is none.
         provenance: pairs of a name of :data:`models.evidence.EVIDENCE` and a path, sorted.
+        keys: pairs of a name of :class:`models.source_rules.SourceColumns` and a path, sorted; empty where sources are named otherwise.
     """
 
     text: tuple[str, ...] = ("text",)
@@ -39,28 +44,30 @@ class Columns:
     source: str | None = None
     url: str | None = None
     provenance: tuple[tuple[str, str], ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
 
     @property
     def facts(self) -> list[Any]:
         """The mapping as a JSON value, for digests and the catalogue."""
-        return [list(self.text), self.id, self.source, self.url, [list(pair) for pair in self.provenance]]
+        facts = [list(self.text), self.id, self.source, self.url, [list(pair) for pair in self.provenance]]
+        return [*facts, [list(pair) for pair in self.keys]] if self.keys else facts
 
     @classmethod
     def of_facts(cls, facts: Sequence[Any]) -> "Columns":
         """Return the mapping of what :attr:`facts` gave."""
-        text, record_id, source, url, provenance = facts
-        return cls(tuple(text), record_id, source, url, tuple((name, path) for name, path in provenance))
+        text, record_id, source, url, *pairs = facts
+        return cls(tuple(text), record_id, source, url, *(tuple((name, path) for name, path in each) for each in pairs))
 
     @property
     def paths(self) -> list[str]:
         """Every path of the mapping."""
         fields = [path for path in (self.id, self.source, self.url) if path is not None]
-        return [*self.text, *fields, *(path for _, path in self.provenance)]
+        return [*self.text, *fields, *(path for _, path in (*self.provenance, *self.keys))]
 
     def in_words(self) -> str:
         """Return the mapping for people: ``text=content, id=doc_id``."""
         roles = {"text": "+".join(self.text), "id": self.id, "source": self.source, "url": self.url}
-        roles |= dict(self.provenance)
+        roles |= dict(self.provenance) | {f"{SOURCE_KEYS}.{name}": path for name, path in self.keys}
         return ", ".join(f"{role}={name}" for role, name in roles.items() if name)
 
 
@@ -70,20 +77,30 @@ class Reading:
 
     Attributes:
         columns: given by the operator; None where the usual names are to be recognised.
-        source_from: ``column``, ``url`` (registrable domain), ``path`` (first folder of the shard's path, or its name), or
-            ``auto``: the first of these that a shard offers.
+        source_from: ``column``, ``url`` (registrable domain), ``path`` (first folder of the shard's path, or its name),
+            ``auto``: the first of these that a shard offers, or ``keys``: by rules.
         encoding: of JSONL; a codec name of Python.
         max_record_bytes: longer records are dead letters.
         sample_ppm: how many records of a million are read at all.
         limit: at most so many records in the run, 0 for all.
+        keys: rules by which sources are told apart; given if and only if ``source_from`` is ``keys``.
     """
 
     columns: Columns | None = None
-    source_from: Literal["auto", "column", "url", "path"] = "auto"
+    source_from: Literal["auto", "column", "url", "path", "keys"] = "auto"
     encoding: str = "utf-8"
     max_record_bytes: int = 16 << 20
     sample_ppm: int = 1_000_000
     limit: int = 0
+    keys: SourceRules | None = None
+
+    def over(self, recognised: Callable[[], Columns]) -> Columns:
+        """Return the columns that are given, or else recognised in a shard, with those that the rules name."""
+        columns = recognised() if self.columns is None else self.columns
+        if self.keys is None:
+            return columns
+        named = self.keys.columns.model_dump(exclude_none=True)
+        return replace(columns, keys=tuple(sorted(named.items())))
 
     @cached_property
     def digest(self) -> str:
@@ -98,6 +115,8 @@ class Reading:
                 "sample_ppm": self.sample_ppm,
                 "limit": self.limit,
                 "public_suffixes": _suffix_list() if self.source_from in ("auto", "url") else "",
+                # Only where there are some, so that what is read otherwise has the digest that it had.
+                **({"keys": self.keys.digest} if self.keys is not None else {}),
             }
         )
 

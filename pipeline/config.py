@@ -18,6 +18,7 @@ from models.job import Job, Output
 from models.keys import key_from, key_id
 from models.policy import Policy, load_policy
 from models.shard import Columns, Reading
+from models.source_rules import SourceRules
 from models.strict import Strict, load_yaml, near_miss, parse
 from models.taggers import Tagger, tagger_class
 from pipeline.engines import EngineName
@@ -96,7 +97,8 @@ class RunFile(Strict):
         input_root: shards are known by their path below it; default is the folder that all inputs have in common.
         restricted: root of quarantine and dead letters; default is ``output``.
         columns: default is to recognise usual names.
-        source_from: ``column``, ``url``, ``path``, or ``auto`` for the first of these that a shard has.
+        source_from: ``column``, ``url``, ``path``, ``auto`` for the first of these that a shard has, or ``keys`` for ``source_keys``.
+        source_keys: rules by which sources are told apart; with ``source_from: keys`` only, whose default they replace.
         encoding: of JSONL.
         policy: a shipped policy's name or a path.
         taggers: their settings by name; default is ``lexicon`` with the illustrative list, and ``personal``.
@@ -121,7 +123,8 @@ class RunFile(Strict):
     input_root: str | None = None
     restricted: str | None = None
     columns: ColumnMapping | None = None
-    source_from: Literal["auto", "column", "url", "path"] = "auto"
+    source_from: Literal["auto", "column", "url", "path", "keys"] = "auto"
+    source_keys: SourceRules | None = None
     encoding: str = "utf-8"
     policy: str = "cn-tc260-003"
     taggers: dict[str, dict[str, Any]] | None = None
@@ -180,7 +183,13 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
     mapped = None if columns is None else columns.columns
     if mapped is None and file.source_from in ("column",):
         raise UsageError(f"{settings.name}: source_from: column needs columns.source")
-    reading = Reading(mapped, file.source_from, _encoding(file.encoding), file.max_record_bytes, sample_ppm, limit)
+    if file.source_keys is not None and file.source_from != "keys":
+        raise UsageError(
+            f"{settings.name}: source_keys needs source_from: keys; without it, the rules would do nothing"
+        )
+    keys = (file.source_keys or SourceRules()) if file.source_from == "keys" else None
+    encoding = _encoding(file.encoding)
+    reading = Reading(mapped, file.source_from, encoding, file.max_record_bytes, sample_ppm, limit, keys)
     key = key_from(file.key_env)
     for name, value in (("output", file.output), ("restricted", file.restricted or "")):
         if "://" in value and not value.startswith(SCHEME):

@@ -146,5 +146,7 @@ def _stale(store: Store, named: set[str], grace_days: float, has_text: Callable[
         if entry.name not in named
         and (entry.modified < before or has_text(entry))
         and not Path(entry.name).name.startswith(".")
-        and not entry.name.startswith(("leases/", "withdrawals/"))  # the ones run out by themselves, the others never
+        and not entry.name.startswith(
+            ("leases/", "withdrawals/", "decisions/")
+        )  # the ones run out by themselves, the others never
     )

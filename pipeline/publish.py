@@ -25,6 +25,7 @@ from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.figures import Figures, gather
 from pipeline.releases import Staged, gone
 from pipeline.report import PAGES, render_report
+from pipeline.source_decisions import enter_changes, with_override_basis
 from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
 from transforms.workspace import open_store
@@ -50,12 +51,14 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         InputOutputError: if something that the release needs is gone.
     """
     if number := published_as(corpus, outcome):
+        enter_changes(corpus)
         return Published(number, False)
     try:
         with laid_out(corpus, outcome, started) as laid:
             number = corpus.publish(laid.staged, outcome.base)
     except FileNotFoundError as error:
         raise gone(str(error.filename or error), "named by the outcome of the run") from None
+    enter_changes(corpus)
     return Published(number, True)
 
 
@@ -108,6 +111,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     store = corpus.store
     catalogue = Catalogue.open(store, outcome.index)
     sources = with_reading(pq.read_table(store.local(outcome.sources)), described)
+    sources = with_override_basis(sources, corpus, described)
     sources = with_withdrawn(sources, corpus, described)
     # Not of the catalogue, which holds paths: the same work elsewhere is the same run.
     splits = [[row.digest, row.release.digest] for row in catalogue.rows()]

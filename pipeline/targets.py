@@ -3,12 +3,13 @@
 import functools
 from dataclasses import replace
 
+from models.addresses import folders_of
 from models.documents import Documents
 from models.errors import UsageError
 from models.keys import key_from, key_id
 from models.tag_pass import PRIVATE_SOURCE, private_source
 from models.taggers.personal import ENTITIES, Personal
-from models.url_marks import DEEPEST, folder_mark, host_mark, place_of, url_mark
+from models.url_marks import DEEPEST, address_of, folder_mark, host_mark, url_mark
 from models.withdrawals import Target, record_target, source_target, work_target
 
 HIDDEN = "(personal)"
@@ -98,17 +99,19 @@ def _source(name: str, key_env: str | None) -> Target:
 def _url(url: str) -> Target:
     url = url.strip()
     if "/" not in url and ":" not in url:
-        host = place_of(url).name
+        host = address_of(url).host
+        if not host:
+            raise UsageError(f"--url {shown(url)}: no host can be read from it; check the spelling")
         return Target("url", (f"under:{host_mark(host).hex()}",), f"{shown(host)} and hosts below it")
     if not url.endswith("*"):
-        place = place_of(url)
-        return Target("url", (f"url:{url_mark(place).hex()}",), shown(place.whole))
-    place = place_of(url[:-1])
-    if not url.endswith("/*") or not place.host or "?" in place.rest:
+        address = address_of(url)
+        return Target("url", (f"url:{url_mark(address).hex()}",), shown(address.whole))
+    address = address_of(url[:-1])
+    if not url.endswith("/*") or not address.host or "?" in address.rest:
         raise UsageError(
             f"--url {shown(url)}: a part of a site ends at a slash; say https://HOST/FOLDER/*, or HOST alone"
         )
-    if len(place.folders) > DEEPEST + 1:
+    folders = folders_of(address)
+    if len(folders) > DEEPEST + 1:
         raise UsageError(f"--url {shown(url)}: at most {DEEPEST} folders deep; name a folder further up, or its pages")
-    folder = place.folders[-1]
-    return Target("url", (f"under:{folder_mark(folder).hex()}",), f"{shown(folder)}*")
+    return Target("url", (f"under:{folder_mark(folders[-1]).hex()}",), f"{shown(folders[-1])}*")

@@ -13,8 +13,13 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Catalogue, Row
 from models.containers import open_container
+from models.decisions import verify as verify_decisions
 from models.digest import digest_of_file
+from models.errors import BrokenChainError
+from models.ledger import verify as verify_withdrawals
 from models.lines import blocks
+from models.overrides import InForce, read_in_force
+from models.store import Store
 from models.withdrawals import REASON
 from pipeline import purged
 from pipeline.corpus import Corpus, Release
@@ -26,20 +31,30 @@ from pipeline.waiting import Waiting
 def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     """Give everything about a release that is not as it says; nothing if all is well."""
     release = corpus.release(number)
-    yield from _verify(release, corpus.catalogue(release.number))
+    yield from _verify(release, corpus.catalogue(release.number), corpus.store)
     listed = {file["path"] for file in release.manifest["files"]} | {"manifest.json"}
     for name in release.releases.names(release.number) or ():
         if name not in listed and not name.startswith(f"{TOMBSTONES}/"):
             yield f"{name}: in the release, but not in the manifest"
+    yield from _verify_ledgers(corpus.store)
+
+
+def _verify_ledgers(store: Store) -> Iterator[str]:
+    """Walk the ledgers of the corpus, which belong to no release."""
+    for walk in (verify_decisions, verify_withdrawals):
+        try:
+            walk(store)
+        except BrokenChainError as error:
+            yield str(error)
 
 
 def verify_waiting(corpus: Corpus, run: Waiting) -> Iterator[str]:
     """Give the same about a finished run, laid out as the release that publishing would make of it."""
     with laid_out(corpus, run.outcome, run.started) as laid:
-        yield from _verify(laid, laid.catalogue)
+        yield from _verify(laid, laid.catalogue, corpus.store)
 
 
-def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
+def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> Iterator[str]:
     manifest = release.manifest
     for file in manifest["files"]:
         try:
@@ -59,9 +74,10 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue) -> Iterator[str]:
             yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"
     if sum(counts.values()) != manifest["counts"]["read"]:
         yield f"manifest: {manifest['counts']['read']} read, {sum(counts.values())} went out"
+    overrides = read_in_force(store, manifest["job"].get("overrides", ""))
     # What the audit said of a purged split's sources is gone with it.
     is_whole = not any(path.startswith("audit/") for path in release.purged)
-    yield from _verify_sources(release, doors if is_whole else None)
+    yield from _verify_sources(release, doors if is_whole else None, overrides)
     if "notices" in manifest:  # releases of before have no such table
         said = json.loads(release.read(purged.FILE))["purged"]
         if hashes != Counter({entry["sha256"]: entry["count"] for entry in said if entry["count"]}):
@@ -155,7 +171,9 @@ def _count(path: Path, row: Row) -> int:
         )
 
 
-def _verify_sources(release: Release | LaidOut, doors: dict[str, Counter[str]] | None) -> Iterator[str]:
+def _verify_sources(
+    release: Release | LaidOut, doors: dict[str, Counter[str]] | None, overrides: InForce
+) -> Iterator[str]:
     policy = release.manifest["job"]["policy"]
     limit = Fraction(policy["limit"])
     listed: dict[str, set[str]] = {"blacklisted": set(), "hold": set()}
@@ -168,7 +186,11 @@ def _verify_sources(release: Release | LaidOut, doors: dict[str, Counter[str]] |
             continue
         over = source["unlawful"] > source["distinct"] * limit
         wanted = ("blacklisted" if source["distinct"] >= policy["min_records"] else "hold") if over else "clean"
-        if state != wanted:
+        if key in overrides.entries:
+            entry, decided = overrides.entries[key]
+            if state != decided:
+                yield f"source {key}: {state}, override {entry} says {decided}"
+        elif state != wanted:
             yield f"source {key}: {state}, its figures say {wanted}"
         if state in listed:
             listed[state].add(key)

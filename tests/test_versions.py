@@ -9,7 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from models import layer, release_pass, shard
+from models import layer, release_pass, shard, source_rules
 from models.taggers.blocked import Blocked
 from models.taggers.category import Category
 from models.taggers.fingerprint import Fingerprint
@@ -35,9 +35,16 @@ VERSIONS = {
             ),
         ],
     ),
+    "models.source_rules.VERSION": (
+        source_rules.VERSION,
+        ["models/source_rules.py", "models/source_keys.py", "models/addresses.py"],
+    ),
     "models.layer.FORMAT": (
         layer.FORMAT,
-        ["models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py", "models/purge.py"],
+        [
+            *("models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py", "models/purge.py"),
+            *("models/url_marks.py", "models/addresses.py"),
+        ],
     ),
     "models.release_pass.VERSION": (
         release_pass.VERSION,

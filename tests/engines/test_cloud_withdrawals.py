@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from google.cloud import storage
 
+from models.deciding import override
+from models.decisions import read_decisions
+from models.decisions import verify as verify_decisions
 from models.ledger import add, read_ledger
 from models.withdrawals import Withdrawal, source_target
 from pipeline.corpus import Corpus
@@ -73,3 +76,19 @@ def test_decisions_that_are_entered_at_once_are_all_kept(proxy: emulator.Proxy) 
     found = read_ledger(CloudStore(f"{OUT}/store"))
     assert [each.id for each in found] == [f"W{number:04}" for number in range(1, 13)]
     assert {each.target.shown for each in found} == {f"{clerk}{number}" for clerk in "abc" for number in range(4)}
+
+
+def test_decisions_on_sources_are_one_chain_there_too(proxy: emulator.Proxy) -> None:
+    def decide(clerk: str) -> None:
+        for number in range(4):
+            said = {"reviewer": clerk, "reason": "read", "decided": "2025-12-01", "until": "2026-12-01"}
+            override(CloudStore(f"{OUT}/store"), f"{clerk}{number}", "hold", **said)
+
+    clerks = [threading.Thread(target=decide, args=(clerk,)) for clerk in "abc"]
+    for clerk in clerks:
+        clerk.start()
+    for clerk in clerks:
+        clerk.join()
+    assert verify_decisions(CloudStore(f"{OUT}/store")) == 12
+    in_force = read_decisions(CloudStore(f"{OUT}/store")).overrides("2026-01-01")
+    assert set(in_force) == {f"{clerk}{number}" for clerk in "abc" for number in range(4)}

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.addresses import canonical_host, canonical_url, prefixes_of, suffixes_of
+from models import addresses
+from models.addresses import canonical_host, canonical_url, folders_of, plain_url, prefixes_of, suffixes_of
 
 PIECES = st.sampled_from(
     [
@@ -65,6 +66,16 @@ def test_the_canonical_form_of_a_url_is_its_own(url: str) -> None:
         assert canonical_url(f"{found.scheme or 'http:'}//{found.host}{found.rest}") == found
 
 
+PLAIN_PIECES = st.sampled_from([*"aZ0.-~/?#@", "%E4", "%2F", "%7E", "%25", "%41", "/.", "?a"])
+
+
+@given(st.lists(PLAIN_PIECES, max_size=10).map("".join))
+@settings(max_examples=500)
+def test_what_is_taken_as_it_stands_is_what_the_parser_gives(path: str) -> None:
+    url = f"https://x.example/{path}"
+    assert plain_url(url) in (None, addresses._parsed(url))
+
+
 @given(st.lists(st.sampled_from([*"aZ09.-é中", "xn--", "0x"]), max_size=10).map("".join))
 @settings(max_examples=500)
 def test_the_canonical_form_of_a_host_is_its_own(host: str) -> None:
@@ -108,3 +119,18 @@ def test_a_url_lies_under_another_on_the_borders_of_segments(path: list[str], pr
     assert url is not None
     assert above is not None
     assert (above.whole.rstrip("/") in prefixes_of(url)) == (path[: len(prefix)] == prefix)
+
+
+@pytest.mark.parametrize(
+    ("url", "folders"),
+    [
+        ("https://x.example", ["x.example/"]),
+        ("https://x.example:8080/a/b//c?d/e", [f"x.example:8080/{path}" for path in ("", "a/", "a/b/", "a/b//")]),
+        ("ftp://x.example/a/", ["ftp:x.example/", "ftp:x.example/a/"]),
+        ("urn:isbn:1/2", []),
+    ],
+)
+def test_a_url_lies_in_the_folders_above_its_last_slash(url: str, folders: list[str]) -> None:
+    address = canonical_url(url)
+    assert address is not None
+    assert folders_of(address) == folders

@@ -1,0 +1,174 @@
+"""Entering decisions into the ledger of sources: those of releases, and those of people."""
+
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from models.addressed import keep
+from models.chain import Entry
+from models.decisions import (
+    ACKNOWLEDGE,
+    ALLOWED,
+    CHANGE,
+    CHANGES,
+    FIGURES,
+    JUDGED,
+    OVERRIDE,
+    RELEASE,
+    Decisions,
+    chain_of,
+)
+from models.digest import canonical
+from models.errors import UsageError
+from models.sources import CLEAN, STATES
+from models.store import Store
+from models.strict import near_miss
+
+
+@dataclass(frozen=True)
+class Released:
+    """What a release says about the decisions that it brought.
+
+    Attributes:
+        release: its number.
+        as_of: its date.
+        method: the reading of the rule, and the limit.
+        basis: what figures rest on.
+        versions: of policy, taggers and program, by name.
+        run: its id.
+    """
+
+    release: int
+    as_of: str
+    method: str
+    basis: str
+    versions: Mapping[str, Any]
+    run: str
+
+
+def enter_release(
+    store: Store, folder: Path, sources: pa.Table, said: Released, is_current: Callable[[], bool] = lambda: True
+) -> Entry | None:
+    """Enter the states that a release changed, if it changed any and they are not entered yet.
+
+    The states before are those of the ledger, so a release whose entry was never made, because its run was killed, is made up for by the
+    next one. A source that the release does not have keeps its last decision.
+
+    Args:
+        folder: on this machine, for the file while it is written.
+        sources: ``source``, ``state``, ``basis`` and :data:`FIGURES`.
+        is_current: tells whether no later release came meanwhile, which would then have to be entered in place of this one.
+    """
+
+    def make(entries: Sequence[Entry]) -> Mapping[str, Any] | None:
+        if not is_current() or any(
+            each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in entries
+        ):
+            return None
+        changed = _changed(sources, Decisions(store, entries).states())
+        if not len(changed):
+            return None
+        write = functools.partial(pq.write_table, changed, compression="zstd")
+        name = keep(store, folder, CHANGES, ".parquet", lambda path: write(path))
+        sha256 = Path(name).stem
+        return {
+            "kind": RELEASE,
+            "release": said.release,
+            "as_of": said.as_of,
+            "method": said.method,
+            "versions": canonical(dict(said.versions)).decode(),
+            "actor": f"run {said.run}",
+            "changes": {"name": name, "sha256": sha256, "rows": len(changed)},
+        }
+
+    return chain_of(store).append(make)
+
+
+def _changed(sources: pa.Table, before: Mapping[str, str]) -> pa.Table:
+    """Return the changes from the states before; what is clean and was so is never looked at by name."""
+    had = pa.array(sorted(before), pa.string())
+    judged = sources.filter(pc.is_valid(sources["state"]))
+    some = judged.filter(pc.or_(pc.not_equal(judged["state"], CLEAN), pc.is_in(judged["source"], had)))
+    rows = [
+        row | {"previous": was, "collect_allowed": ALLOWED[row["state"]][0], "train_allowed": ALLOWED[row["state"]][1]}
+        for row in some.select(["source", "state", *FIGURES, "basis"]).to_pylist()
+        if row["state"] != (was := before.get(row["source"], CLEAN))
+    ]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["source"])), CHANGE)
+
+
+def override(store: Store, source: str, state: str, *, reviewer: str, reason: str, decided: str, until: str) -> Entry:
+    """Enter a decision of a person that stands in place of what the figures say, and return its entry.
+
+    Args:
+        state: one of :data:`models.sources.STATES`, or :data:`JUDGED` to end an override.
+        decided, until: first and last day on which it holds, ISO 8601.
+
+    Raises:
+        UsageError: if it does not say who, why, what or for how long.
+    """
+    known = (*STATES, JUDGED)
+    if state not in known:
+        raise UsageError(f"state {state}: there are {', '.join(known)}{near_miss(state, known)}")
+    _check_said({"source": source, "reviewer": reviewer, "reason": reason})
+    if date.fromisoformat(until) < date.fromisoformat(decided):
+        raise UsageError(f"until {until} is before {decided}, the day of the decision; it would never hold")
+
+    def make(entries: Sequence[Entry]) -> Mapping[str, Any]:
+        ledger = Decisions(store, entries)
+        holding = ledger.overrides(decided).get(source)
+        allowed = ALLOWED.get(state, (None, None))
+        return {
+            "kind": OVERRIDE,
+            "source": source,
+            "state": state,
+            "previous": holding.state if holding else ledger.states().get(source, CLEAN),
+            "collect_allowed": allowed[0],
+            "train_allowed": allowed[1],
+            "basis": "person",
+            "actor": reviewer.strip(),
+            "reason": reason.strip(),
+            "as_of": decided,
+            "until": until,
+        }
+
+    return _made(store, make)
+
+
+def acknowledge(store: Store, source: str, *, by: str, reason: str, decided: str, release: int) -> Entry:
+    """Enter that a person has looked at a source as it is in a release, and return the entry.
+
+    Raises:
+        UsageError: if it does not say who and why.
+    """
+    _check_said({"source": source, "by": by, "reason": reason})
+    facts = {
+        "kind": ACKNOWLEDGE,
+        "source": source,
+        "basis": "person",
+        "actor": by.strip(),
+        "reason": reason.strip(),
+        "as_of": decided,
+        "release": release,
+    }
+    return _made(store, lambda _: facts)
+
+
+def _made(store: Store, make: Callable[[Sequence[Entry]], Mapping[str, Any]]) -> Entry:
+    entry = chain_of(store).append(make)
+    assert entry is not None
+    return entry
+
+
+def _check_said(said: Mapping[str, str]) -> None:
+    for name, value in said.items():
+        if not re.search(r"\w", value):
+            raise UsageError(f"{name} is empty; a decision without it cannot be answered for")

@@ -1,0 +1,205 @@
+"""The ledger of sources: what was decided about each, on which figures, by whom; a chain of entries, see :mod:`models.chain`.
+
+There is an entry for every release that changed the state of a source, which names a Parquet file of those changes by its SHA-256, and one for
+every decision of a person: an *override* of what the figures say, and an *acknowledgement*. A source of which nothing stands here is ``clean``.
+So a release costs as much as changed, not as much as there are sources.
+
+Collecting and training are two gates (TC260-003, 5.1 a: above the limit, do not collect; above it after collecting, do not train).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from models.chain import Chain, Entry
+from models.digest import digest_of_file
+from models.errors import BrokenChainError
+from models.sources import CLEAN
+from models.store import Store
+
+FOLDER = "decisions"
+CHANGES = "decisions/changes"
+FORMAT = 1
+
+RELEASE, OVERRIDE, ACKNOWLEDGE = "release", "override", "acknowledge"
+
+ALLOWED = {"clean": (True, True), "hold": (False, False), "blacklisted": (False, False)}
+"""Whether a source may be collected, and trained on, by its state: on hold it exceeds the limit too, if on few records."""
+
+JUDGED = "judged"
+"""In place of a state in an override: from then on, what the figures say holds again."""
+
+FIGURES = ("read", "distinct", "unlawful", "characters", "unlawful_characters")
+"""Columns of the table of sources that a decision rests on."""
+
+CHANGE = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("source", "state", "previous")),
+        *(pa.field(name, pa.bool_()) for name in ("collect_allowed", "train_allowed")),
+        *(pa.field(name, pa.int64()) for name in FIGURES),
+        pa.field("basis", pa.string()),
+    ]
+)
+"""A change of state; ``basis`` is that of the policy, or ``override D0001``. Sorted by source."""
+
+ROW = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("entry", "kind", "as_of")),
+        *CHANGE,
+        *(pa.field(name, pa.string()) for name in ("method", "versions", "actor", "reason", "until")),
+        pa.field("release", pa.int64()),
+    ]
+)
+"""A decision as it is read and exported, whatever its kind. ``as_of`` is the day from which it counts; ``versions`` is JSON."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """A decision of a person that stands in place of what the figures say.
+
+    Attributes:
+        entry: its id.
+        state: one of :data:`models.sources.STATES`.
+        until: the last day on which it holds, ISO 8601.
+    """
+
+    entry: str
+    source: str
+    state: str
+    reviewer: str
+    reason: str
+    decided: str
+    until: str
+
+
+def chain_of(store: Store) -> Chain:
+    """Return the chain that holds the decisions of a corpus."""
+    return Chain(store, FOLDER, "D", FORMAT)
+
+
+class Decisions:
+    """The ledger as it stands.
+
+    Args:
+        entries: all of them, in order.
+
+    Raises:
+        BrokenChainError: if a file of changes is not what its entry says.
+    """
+
+    def __init__(self, store: Store, entries: Sequence[Entry]) -> None:
+        self.store, self.entries = store, entries
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Give every entry's decisions, see :data:`ROW`, in order."""
+        return (_table(self.store, each) for each in self.entries)
+
+    def table(self) -> pa.Table:
+        """Return all decisions."""
+        return pa.concat_tables([ROW.empty_table(), *self.tables()]).combine_chunks()
+
+    def history(self, source: str) -> list[dict[str, Any]]:
+        """Return what was decided about a source, the first decision first."""
+        found = (table.filter(pc.equal(table["source"], source)) for table in self.tables())
+        return [row for table in found for row in table.to_pylist()]
+
+    def latest(self, as_of: str = "9999-12-31") -> dict[str, dict[str, Any]]:
+        """Return the last change of state of every source that has one, by source: what releases came to, overrides with them.
+
+        Args:
+            as_of: releases of a later day do not count.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for entry in self.entries:
+            if entry.facts["kind"] == RELEASE and entry.facts["as_of"] <= as_of:
+                found.update((row["source"], row) for row in _table(self.store, entry).to_pylist())
+        return found
+
+    def states(self) -> dict[str, str]:
+        """Return the last state of every source that is not clean."""
+        found: dict[str, str] = {}
+        for entry in self.entries:
+            if entry.facts["kind"] == RELEASE:
+                table = _changes(self.store, entry)
+                found.update(zip(table["source"].to_pylist(), table["state"].to_pylist(), strict=True))
+        return {source: state for source, state in found.items() if state != CLEAN}
+
+    def overrides(self, as_of: str) -> dict[str, Override]:
+        """Return the overrides in force on a day, by source: of each the last one decided by then, unless it has run out."""
+        found: dict[str, Override] = {}
+        for entry in self.entries:
+            facts = entry.facts
+            if facts["kind"] == OVERRIDE and facts["as_of"] <= as_of:
+                found[facts["source"]] = Override(
+                    entry.id,
+                    *(facts[name] for name in ("source", "state", "actor", "reason", "as_of", "until")),
+                )
+        return {source: each for source, each in found.items() if each.until >= as_of and each.state != JUDGED}
+
+
+def read_decisions(store: Store) -> Decisions:
+    """Return the ledger of a corpus.
+
+    Raises:
+        BrokenChainError: if it was changed, naming where.
+        UsageError: if an entry is of another format.
+    """
+    return Decisions(store, chain_of(store).entries())
+
+
+def verify(store: Store) -> int:
+    """Read every entry, and every file that one names, from the store, and return how many entries there are.
+
+    Raises:
+        BrokenChainError: naming the first broken link.
+    """
+    entries = chain_of(store).entries(fresh=True)
+    for each in entries:
+        if each.facts["kind"] == RELEASE:
+            _checked(store, each)
+    return len(entries)
+
+
+def _checked(store: Store, entry: Entry) -> None:
+    said = entry.facts["changes"]
+    try:
+        with store.fetched(said["name"]) as path:
+            if digest_of_file(path) == said["sha256"] and pq.read_metadata(path).num_rows == said["rows"]:
+                return
+    except FileNotFoundError:
+        pass
+    raise _lost(store, entry)
+
+
+def _lost(store: Store, entry: Entry) -> BrokenChainError:
+    name = entry.facts["changes"]["name"]
+    return BrokenChainError(
+        f"{store.root}/{name}: missing, or not what {entry.id} of the ledger says; put it back from a copy, and find out who wrote there"
+    )
+
+
+def _changes(store: Store, entry: Entry) -> pa.Table:
+    try:
+        # Named by its content: what was fetched once is right.
+        return pq.read_table(store.local(entry.facts["changes"]["name"]), schema=CHANGE)
+    except FileNotFoundError:
+        raise _lost(store, entry) from None
+
+
+def _table(store: Store, entry: Entry) -> pa.Table:
+    facts = entry.facts
+    same = {name: facts.get(name) for name in ROW.names} | {"entry": entry.id}
+    if facts["kind"] != RELEASE:
+        return pa.Table.from_pylist([same], ROW)
+    changes = _changes(store, entry)
+    columns = [
+        changes[field.name]
+        if field.name in CHANGE.names
+        else pa.repeat(pa.scalar(same[field.name], field.type), len(changes))
+        for field in ROW
+    ]
+    return pa.table(columns, schema=ROW)

@@ -1,0 +1,235 @@
+"""``winnow source``: what was decided about sources, and decisions of people."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from models.errors import UsageError
+from pipeline.config import absolute
+
+if TYPE_CHECKING:
+    from models.decisions import Decisions
+    from pipeline.corpus import Corpus
+
+app = typer.Typer(no_args_is_help=True, help="Show what was decided about sources, decide otherwise, tell crawlers.")
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+Output = Annotated[str, typer.Argument(help="Folder of the corpus, or gs://BUCKET/FOLDER.")]
+Key = Annotated[str, typer.Argument(metavar="SOURCE", help="Key of a source, as the tables show it.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Say it for programs.")]
+AsOfOption = Annotated[
+    str | None, typer.Option(help="The day on which overrides are in force; default is that of the current release.")
+]
+
+_COLUMNS = ["source", "kind", "state", "read", "distinct", "unlawful", "basis"]
+
+
+@app.command("list")
+def source_list(
+    output: Output,
+    state: Annotated[list[str] | None, typer.Option(help="Only sources in this state; may be given again.")] = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say the state of every source in the current release, its figures, since when, and what a person decided."""
+    from models.sources import STATES
+    from models.strict import near_miss
+
+    for each in state or ():
+        if each not in STATES:
+            raise UsageError(f"--state {each}: there are {', '.join(STATES)}{near_miss(each, STATES)}")
+    corpus = _corpus(output)
+    for row in _rows(corpus, _decisions(corpus), _day(corpus, as_of)):
+        if not state or row["state"] in state:
+            out.print(_json(row) if as_json else _line(row), markup=False)
+
+
+@app.command("show")
+def source_show(output: Output, source: Key, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
+    """Say all that was decided about a source: its figures now, and every decision with what it rests on."""
+    corpus = _corpus(output)
+    decisions = _decisions(corpus)
+    now = next(iter(_rows(corpus, decisions, _day(corpus, as_of), source)), None)
+    history = decisions.history(source)
+    if now is None and not history:
+        raise UsageError(
+            f"no source {source} in release {corpus.number}, and no decision on one; see: winnow source list {output}"
+        )
+    if as_json:
+        out.print(_json({"now": now, "history": history}), markup=False)
+        return
+    out.print(_line(now) if now else f"{source}: not in release {corpus.number}", markup=False)
+    for row in history:
+        out.print(_told(row), markup=False)
+
+
+@app.command("override")
+def source_override(
+    output: Output,
+    source: Key,
+    state: Annotated[
+        str,
+        typer.Option(help="clean, hold or blacklisted; judged ends an override.", show_default=False),
+    ],
+    reviewer: Annotated[str, typer.Option(help="Who answers for it, by name.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="What it rests on, or a reference.", show_default=False)],
+    until: Annotated[str, typer.Option(help="The last day on which it holds.", show_default=False)],
+    decided: Annotated[str | None, typer.Option(help="The first day; default is today in UTC.")] = None,
+    unseen: Annotated[bool, typer.Option("--unseen", help="The source is in no release yet.")] = False,
+) -> None:
+    """Decide about a source in place of the figures: in force with runs as of these days, on all that it has in the corpus."""
+    from models.deciding import override
+
+    corpus = _corpus(output)
+    today = datetime.now(UTC).date().isoformat()
+    days = _date("--decided", decided) if decided else today, _date("--until", until)
+    if not unseen and next(iter(_rows(corpus, _decisions(corpus), days[0], source)), None) is None:
+        raise UsageError(
+            f"no source {source} in release {corpus.number}; see: winnow source list {output}. To decide before it comes: --unseen"
+        )
+    entry = override(corpus.store, source, state, reviewer=reviewer, reason=reason, decided=days[0], until=days[1])
+    out.print(
+        f"{entry.id}: {source} is {state} by decision of {entry.facts['actor']} in runs as of {days[0]} to {days[1]}; "
+        "in force from the next run on",
+        markup=False,
+    )
+
+
+@app.command("export")
+def source_export(
+    output: Output,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="domains, url-prefixes, robots, jsonl: what not to collect; ledger, parquet: every decision.",
+        ),
+    ] = "domains",
+    since: Annotated[str | None, typer.Option(help="Only decisions from this day on.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only decisions up to this day.")] = None,
+    as_of: AsOfOption = None,
+    to: Annotated[Path | None, typer.Option("--to", help="File to write; parquet needs one.")] = None,
+) -> None:
+    """Tell crawlers what must not be collected, or everybody what was decided."""
+    from models.decision_export import FORMATS, crawler_lines, jsonl, places, refused, write_parquet
+    from models.strict import near_miss
+
+    corpus = _corpus(output)
+    known = (*FORMATS, "ledger", "parquet")
+    if form not in known:
+        raise UsageError(f"--format {form}: there are {', '.join(known)}{near_miss(form, known)}")
+    days = {
+        "since": _date("--since", since) if since else "",
+        "until": _date("--until", until) if until else "9999-12-31",
+    }
+    decisions = _decisions(corpus)
+    if form in ("ledger", "parquet") and (since or until):
+        raise UsageError(f"--format {form} has every decision; leave --since and --until out")
+    if form == "parquet":
+        if to is None:
+            raise UsageError("--format parquet: name a file with --to")
+        write_parquet(decisions, to)
+        return
+    if form == "ledger":
+        lines = jsonl(row for table in decisions.tables() for row in table.to_pylist())
+    else:
+        rows = refused(decisions, _day(corpus, as_of), **days)
+        sites, others = places(rows)
+        lines = jsonl(rows) if form == "jsonl" else crawler_lines(sites, form)
+        if form != "jsonl" and others:
+            err.print(f"{len(others):,} sources are no addresses and left out; --format jsonl has them", markup=False)
+        parts = sum(bool(path) for _, path in sites)
+        if form == "domains" and parts:
+            err.print(
+                f"{parts:,} sources are parts of hosts and left out; --format url-prefixes has them", markup=False
+            )
+    _write(lines, to)
+
+
+def _write(lines: Iterator[str], to: Path | None) -> None:
+    if to is None:
+        for line in lines:
+            out.print(line, markup=False)
+        return
+    with to.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None = None) -> Iterator[dict[str, Any]]:
+    """Give the sources of the current release with what the ledger says of each."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    latest, overrides = decisions.latest(), decisions.overrides(as_of)
+    with corpus.release().fetched("sources.parquet") as path, pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=_COLUMNS):
+            found = batch if only is None else batch.filter(pc.equal(batch.column("source"), only))
+            for row in found.to_pylist():
+                decided, over = latest.get(row["source"]), overrides.get(row["source"])
+                yield row | {
+                    "since": decided["as_of"] if decided else None,
+                    "entry": decided["entry"] if decided else None,
+                    "override": None
+                    if over is None
+                    else {"entry": over.entry, "state": over.state, "until": over.until},
+                }
+
+
+def _line(row: dict[str, Any]) -> str:
+    if row["state"] is None:
+        return f"{row['source']}  not judged"
+    share = f"{row['unlawful'] / row['distinct']:.2%}" if row["distinct"] else "-"
+    since = f", since {row['since']} ({row['entry']})" if row["since"] else ""
+    over = row["override"]
+    told = f"; by {over['entry']} {over['state']} until {over['until']}" if over else ""
+    return (
+        f"{row['source']}  {row['state']}: {row['unlawful']:,} of {row['distinct']:,} unlawful ({share}), basis {row['basis']}"
+        f"{since}{told}"
+    )
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Say a decision in one line."""
+    head = f"{row['entry']}  {row['as_of']}  {row['kind']}"
+    if row["kind"] == "release":
+        return (
+            f"{head} {row['release']}: {row['previous']} → {row['state']} on {row['unlawful']:,} of {row['distinct']:,} "
+            f"({row['method']}; basis {row['basis']}; {row['actor']})"
+        )
+    what = f": {row['previous']} → {row['state']} until {row['until']}" if row["kind"] == "override" else ""
+    return f"{head}{what} by {row['actor']} [{row['reason']}]"
+
+
+def _json(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, sort_keys=True)
+
+
+def _corpus(output: str) -> "Corpus":
+    from pipeline.corpus import Corpus
+
+    corpus = Corpus(absolute(output, Path.cwd()))
+    corpus.check_exists()
+    return corpus
+
+
+def _decisions(corpus: "Corpus") -> "Decisions":
+    from models.decisions import read_decisions
+
+    return read_decisions(corpus.store)
+
+
+def _day(corpus: "Corpus", given: str | None) -> str:
+    return _date("--as-of", given) if given else str(corpus.manifest()["as_of"])
+
+
+def _date(option: str, given: str) -> str:
+    try:
+        return date.fromisoformat(given).isoformat()
+    except ValueError:
+        raise UsageError(f"{option} {given}: say a date such as 2026-11-01") from None

@@ -1,0 +1,80 @@
+"""Keys of sources by rules in a run: both formats agree, what cannot be read is unknown, and a release says which rules and list it had."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Screen, manifest, write_shard
+
+from models.errors import UsageError
+from models.source_rules import suffix_list
+from pipeline.corpus import Corpus
+from pipeline.verify import verify
+
+RULES: dict[str, Any] = {
+    "columns": {"dataset": "meta.dataset", "version": "meta.version", "pointer": "meta.list"},
+    "shared": [{"under": "code.example", "each": "path"}],
+}
+MEANT = [
+    ("https://code.example/ada/1", {}, "code.example/ada"),
+    ("https://code.example/bo/1", {"dataset": ""}, "code.example/bo"),
+    ("https://www.ada.github.io/", {}, "ada.github.io"),
+    ("https://bo.github.io/", {}, "bo.github.io"),
+    ("https://www.example.co.uk/", {"dataset": "p/d", "version": "1"}, "dataset:p/d@1"),
+    ("https://www.example.co.uk/", {"dataset": "p/d", "version": "1", "list": "yes"}, "example.co.uk"),
+    ("http://", {"list": "yes", "dataset": "p/d"}, "(unknown)"),
+    (None, {}, "(unknown)"),
+]
+
+
+def entries(kind: str) -> list[dict[str, Any]]:
+    none = dict.fromkeys(("dataset", "version", "list"))
+    return [
+        {"id": f"{kind}{at}", "text": f"Note {at} {kind}.", "url": url, "meta": none | meta}
+        for at, (url, meta, _) in enumerate(MEANT)
+    ]
+
+
+def test_records_count_for_the_source_that_the_rules_say(screen: Screen, tmp_path: Path) -> None:
+    out, folder = tmp_path / "out", tmp_path / "in"
+    shards = [write_shard(folder / "a.jsonl", entries("a")), folder / "b.parquet"]
+    pq.write_table(pa.Table.from_pylist(entries("b")), shards[1])
+    given = {"source_from": "keys", "input_root": str(folder)}
+    screen(shards, out, source_keys=RULES, **given)
+    rows = pq.read_table(out / "sources.parquet").to_pylist()
+    wanted = [key for _, _, key in MEANT]
+    assert {row["source"]: row["read"] for row in rows} == {key: 2 * wanted.count(key) for key in wanted}
+    said = manifest(out)["job"]["source_keys"]
+    assert said["suffix_list"] == suffix_list()._asdict()
+    assert said["rules"]["shared"][0]["under"] == "code.example"
+    assert not list(verify(Corpus(out)))
+    # Other rules read another corpus.
+    with pytest.raises(UsageError, match="was read in another way"):
+        screen(shards[0], out, **given)
+
+
+def test_without_rules_nothing_is_said_of_them(screen: Screen, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    screen(write_shard(tmp_path / "a.jsonl", entries("a")), out)
+    assert "source_keys" not in manifest(out)["job"]
+    assert "github.io" in pq.read_table(out / "sources.parquet")["source"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"source_keys": RULES}, "source_keys needs source_from: keys"),
+        (
+            {"source_from": "keys", "source_keys": {"columns": {"dataset": "meta.datset"}}},
+            r"source_keys.columns.dataset: no shard has 'meta.datset'",
+        ),
+        ({"source_from": "keys", "source_keys": {"shared": [{"under": "a b"}]}}, "must be a host such as"),
+    ],
+)
+def test_rules_that_would_do_nothing_are_refused(
+    screen: Screen, tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        screen(write_shard(tmp_path / "a.jsonl", entries("a")), tmp_path / "out", **given)

@@ -1,0 +1,214 @@
+"""The ledger of sources: only changes are entered, nothing is lost, and what holds on a day is told without a clock."""
+
+import json
+import multiprocessing
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.deciding import Released, acknowledge, enter_release, override
+from models.decision_export import crawler_lines, jsonl, places, refused, write_parquet
+from models.decisions import FIGURES, JUDGED, read_decisions, verify
+from models.errors import BrokenChainError, UsageError
+from models.sources import STATES
+from models.store import LocalStore
+
+
+def table(states: Mapping[str, str | None]) -> pa.Table:
+    rows = [
+        {"source": source, "state": state, "basis": "detector", **dict.fromkeys(FIGURES, 7)}
+        for source, state in states.items()
+    ]
+    fields = [(name, pa.string()) for name in ("source", "state", "basis")] + [(name, pa.int64()) for name in FIGURES]
+    return pa.Table.from_pylist(rows, pa.schema(fields))
+
+
+def released(number: int, as_of: str = "2026-01-01") -> Released:
+    return Released(number, as_of, "literal, limit 1/20", "detector", {"policy": "p@1"}, f"run{number}")
+
+
+def enter(root: Path, number: int, states: Mapping[str, str | None], as_of: str = "2026-01-01") -> str | None:
+    entry = enter_release(LocalStore(root), root, table(states), released(number, as_of))
+    return entry.id if entry else None
+
+
+def overrule(root: Path, source: str, state: str, decided: str = "2026-01-02", until: str = "2026-02-01") -> str:
+    said = {"reviewer": "A. Reviewer", "reason": "read 400 of it", "decided": decided, "until": until}
+    return override(LocalStore(root), source, state, **said).id
+
+
+def test_a_release_enters_what_it_changed_and_nothing_else(tmp_path: Path) -> None:
+    first = {"a": "clean", "b": "hold", "c": "blacklisted", "d": None}
+    assert enter(tmp_path, 1, first) == "D0001"
+    assert enter(tmp_path, 1, first) is None
+    assert enter(tmp_path, 2, first) is None
+    assert enter(tmp_path, 3, {"a": "hold", "b": "clean", "e": "clean"}) == "D0002"
+    assert enter(tmp_path, 2, {"a": "blacklisted"}) is None
+    rows = read_decisions(LocalStore(tmp_path)).table().to_pylist()
+    said = [(row["entry"], row["release"], row["source"], row["previous"], row["state"]) for row in rows]
+    assert said == [
+        ("D0001", 1, "b", "clean", "hold"),
+        ("D0001", 1, "c", "clean", "blacklisted"),
+        ("D0002", 3, "a", "clean", "hold"),
+        ("D0002", 3, "b", "hold", "clean"),
+    ]
+    assert [row["collect_allowed"] for row in rows] == [False, False, False, True]
+    assert {row["method"] for row in rows} == {"literal, limit 1/20"}
+    assert {row["actor"] for row in rows} == {"run run1", "run run3"}
+    assert read_decisions(LocalStore(tmp_path)).states() == {"a": "hold", "c": "blacklisted"}
+    assert verify(LocalStore(tmp_path)) == 2
+
+
+SOURCES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(STATES), max_size=6)
+
+
+@given(st.lists(SOURCES, max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_the_ledger_adds_up_to_the_last_states(
+    tmp_path_factory: pytest.TempPathFactory, nights: list[dict[str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("store")
+    held: dict[str, str] = {}
+    for number, states in enumerate(nights, 1):
+        changed = {source for source, state in states.items() if held.get(source, "clean") != state}
+        assert (enter(root, number, states) is not None) == bool(changed)
+        held |= states
+    ledger = read_decisions(LocalStore(root))
+    assert ledger.states() == {source: state for source, state in held.items() if state != "clean"}
+    before: dict[str, str] = {}
+    for row in ledger.table().to_pylist():
+        assert row["previous"] == before.get(row["source"], "clean") != row["state"]
+        before[row["source"]] = row["state"]
+    assert {source: row["state"] for source, row in ledger.latest().items()} == before
+
+
+def test_an_override_holds_on_its_days_and_the_last_one_counts(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"a": "blacklisted"})
+    overrule(tmp_path, "a", "clean")
+    ledger = read_decisions(LocalStore(tmp_path))
+    in_force = [day for day in ("2026-01-01", "2026-01-02", "2026-02-01", "2026-02-02") if ledger.overrides(day)]
+    assert in_force == ["2026-01-02", "2026-02-01"]
+    assert ledger.history("a")[1]["previous"] == "blacklisted"
+    overrule(tmp_path, "a", "hold", "2026-01-10", "2026-01-12")
+    ledger = read_decisions(LocalStore(tmp_path))
+    assert ledger.history("a")[2]["previous"] == "clean"
+    assert {day: each.state for day in ("2026-01-09", "2026-01-11") for each in ledger.overrides(day).values()} == {
+        "2026-01-09": "clean",
+        "2026-01-11": "hold",
+    }
+    # The one before does not come back when the later one has run out.
+    assert not ledger.overrides("2026-01-13")
+    overrule(tmp_path, "a", JUDGED, "2026-01-11", "2026-01-11")
+    assert not read_decisions(LocalStore(tmp_path)).overrides("2026-01-11")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"reviewer": " "}, "reviewer is empty"),
+        ({"reason": "-"}, "reason is empty"),
+        ({"source": ""}, "source is empty"),
+        ({"state": "celan"}, "did you mean 'clean'"),
+        ({"until": "2026-01-01"}, "until 2026-01-01 is before 2026-01-02"),
+    ],
+)
+def test_what_nobody_could_answer_for_is_refused(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+    given = {
+        "source": "a",
+        "state": "clean",
+        "reviewer": "A",
+        "reason": "r",
+        "decided": "2026-01-02",
+        "until": "2026-01-03",
+    }
+    with pytest.raises(UsageError, match=said):
+        override(LocalStore(tmp_path), **(given | changed))
+    with pytest.raises(UsageError, match="by is empty"):
+        acknowledge(LocalStore(tmp_path), "a", by="", reason="r", decided="2026-01-02", release=1)
+    assert not read_decisions(LocalStore(tmp_path)).entries
+
+
+def _decide(root: Path, name: str) -> None:
+    for number in range(8):
+        overrule(root, f"{name}{number}", "hold")
+        # Every process publishes the same releases: each is entered once.
+        enter(root, number + 1, {"common": STATES[number % 3]})
+
+
+def test_runs_and_people_that_decide_at_once_neither_lose_nor_fork_the_ledger(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("forkserver")
+    clerks = [fork.Process(target=_decide, args=(tmp_path, name)) for name in "abc"]
+    for clerk in clerks:
+        clerk.start()
+    for clerk in clerks:
+        clerk.join()
+        assert clerk.exitcode == 0
+    count = verify(LocalStore(tmp_path))
+    ledger = read_decisions(LocalStore(tmp_path))
+    assert set(ledger.overrides("2026-01-02")) == {f"{name}{number}" for name in "abc" for number in range(8)}
+    numbers = [each.facts["release"] for each in ledger.entries if each.facts["kind"] == "release"]
+    assert numbers == sorted(set(numbers))
+    assert count == 24 + len(numbers)
+
+
+def test_a_file_of_changes_that_was_touched_is_named(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"a": "hold"})
+    enter(tmp_path, 2, {"a": "clean"})
+    name = read_decisions(LocalStore(tmp_path)).entries[0].facts["changes"]["name"]
+    (tmp_path / name).chmod(0o644)
+    pq.write_table(pq.read_table(tmp_path / name).slice(0, 0), tmp_path / name)
+    with pytest.raises(BrokenChainError, match="what D0001 of the ledger says"):
+        verify(LocalStore(tmp_path))
+    (tmp_path / name).unlink()
+    with pytest.raises(BrokenChainError, match="what D0001 of the ledger says"):
+        read_decisions(LocalStore(tmp_path)).table()
+
+
+def test_a_run_that_was_outrun_enters_nothing(tmp_path: Path) -> None:
+    entry = enter_release(LocalStore(tmp_path), tmp_path, table({"a": "hold"}), released(1), lambda: False)
+    assert entry is None
+
+
+def test_exports_hold_every_decision_in_the_same_bytes(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"b.example": "blacklisted", "a.example": "hold"})
+    overrule(tmp_path, "a.example", "clean")
+    acknowledge(LocalStore(tmp_path), "b.example", by="A", reason="seen", decided="2026-01-03", release=1)
+    ledger = read_decisions(LocalStore(tmp_path))
+    for name in ("one", "two"):
+        write_parquet(ledger, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    rows = pq.read_table(tmp_path / "one").to_pylist()
+    assert [(row["entry"], row["kind"], row["source"]) for row in rows] == [
+        ("D0001", "release", "a.example"),
+        ("D0001", "release", "b.example"),
+        ("D0002", "override", "a.example"),
+        ("D0003", "acknowledge", "b.example"),
+    ]
+    assert [json.loads(line) for line in jsonl(rows)] == rows
+    assert rows[0]["versions"] == '{"policy":"p@1"}'
+
+
+def test_crawlers_are_told_what_must_not_be_collected_on_a_day(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"b.example": "blacklisted", "a.example": "hold", "dataset:d": "hold", "c.example/x": "hold"})
+    enter(tmp_path, 2, {"b.example": "clean", "d.example": "hold"}, "2026-01-05")
+    overrule(tmp_path, "a.example", "clean")
+    overrule(tmp_path, "e.example", "blacklisted")
+    ledger = read_decisions(LocalStore(tmp_path))
+
+    def said(as_of: str, **days: str) -> list[str]:
+        return [row["source"] for row in refused(ledger, as_of, **days)]
+
+    assert said("2026-01-01") == ["a.example", "b.example", "c.example/x", "dataset:d"]
+    assert said("2026-01-05") == ["c.example/x", "d.example", "dataset:d", "e.example"]
+    assert said("2026-01-05", since="2026-01-02") == ["d.example", "e.example"]
+    assert said("2026-01-05", since="2026-01-02", until="2026-01-04") == ["e.example"]
+    sites, others = places(refused(ledger, "2026-01-05"))
+    assert others == ["dataset:d"]
+    assert list(crawler_lines(sites, "domains")) == ["d.example", "e.example"]
+    assert list(crawler_lines(sites, "url-prefixes")) == ["c.example/x/", "d.example/", "e.example/"]
+    assert list(crawler_lines(sites, "robots"))[:4] == ["# host: c.example", "User-agent: *", "Disallow: /x/", ""]
