@@ -28,15 +28,19 @@ def jsonl(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     return (orjson.dumps(dict(row), option=orjson.OPT_SORT_KEYS).decode() for row in rows)
 
 
-def refused(decisions: Decisions, as_of: str, *, since: str = "", until: str = "9999-12-31") -> list[dict[str, Any]]:
+def refused(
+    decisions: Decisions, as_of: str, released: str = "9999-12-31", *, since: str = "", until: str = "9999-12-31"
+) -> list[dict[str, Any]]:
     """Return the sources that must not be collected on a day, sorted, each with the decision that says so.
 
     Overrides in force on that day come before what the last release came to.
 
     Args:
+        as_of: the day on which overrides are in force.
+        released: releases of a later day do not count.
         since, until: first and last day of the decisions that are wanted.
     """
-    held = decisions.latest(as_of)
+    held = decisions.latest(released)
     by_entry = {each.id: each for each in decisions.entries}
     for source, each in decisions.overrides(as_of).items():
         facts = by_entry[each.entry].facts

@@ -184,8 +184,10 @@ def _lost(store: Store, entry: Entry) -> BrokenChainError:
 
 def _changes(store: Store, entry: Entry) -> pa.Table:
     try:
-        # Named by its content: what was fetched once is right.
-        return pq.read_table(store.local(entry.facts["changes"]["name"]), schema=CHANGE)
+        path = store.local(entry.facts["changes"]["name"])
+        if digest_of_file(path) != entry.facts["changes"]["sha256"]:
+            raise _lost(store, entry)
+        return pq.read_table(path, schema=CHANGE)
     except FileNotFoundError:
         raise _lost(store, entry) from None
 

@@ -259,11 +259,16 @@ def merge(layers: Sequence[Layer], wanted: Mapping[str, str], content: str) -> M
             raise ConservationError("the layers of this split are not of the same bytes and entries; run again")
         parts.append(layer.findings.filter(pc.equal(layer.findings["tagger"], name)))
         emptied |= emptied_rows(layer.records)
-    findings = pa.concat_tables([FINDINGS.empty_table(), *parts])
-    findings = pa.concat_tables([findings, still_purged(emptied - purged_rows(findings).keys())])
+    return purge_rows(Merged(first.records, pa.concat_tables([FINDINGS.empty_table(), *parts])), emptied)
+
+
+def purge_rows(merged: Merged, rows: Iterable[int]) -> Merged:
+    """Return what is known without more than the hash of what is purged: by its findings, or, having been so earlier, by row."""
+    findings = merged.findings
+    findings = pa.concat_tables([findings, still_purged({*rows} - purged_rows(findings).keys())])
     if len(findings):
         findings = findings.take(pc.sort_indices(findings["row"]))
-    return Merged(*without_purged(first.records, findings, purged_rows(findings)))
+    return Merged(*without_purged(merged.records, findings, purged_rows(findings)))
 
 
 def is_unscrubbed(layer: Layer, purged: Iterable[int]) -> bool:

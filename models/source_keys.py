@@ -32,6 +32,10 @@ DATASET, PUBLISHER, USER = "dataset:", "publisher:", "user:"
 _HEAD = r"^(?P<head>(?:https?://|//)?[^/?#\\\s:]+(?::[0-9]+)?)(?:[/?#](?s:.*))?$"
 
 
+_NOT_A_POINTER = ("", "false", "0", "no", "n", "none", "null")
+"""What a column says of records that are no lists of URLs; anything else names or affirms one."""
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def site_of_host(host: str, private: bool) -> str:
     """Return the registrable domain of a canonical host, or the host where it has none: an address, a suffix, a single label.
@@ -164,7 +168,8 @@ def keys_of(columns: Mapping[str, pa.Array], urls: pa.Array, rules: SourceRules)
     keys = keys if named is None else pc.coalesce(named, keys)
     if (pointer := columns.get("pointer")) is None:
         return keys
-    is_pointer = pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(pointer), ""), False)
+    said = pc.utf8_lower(pc.utf8_trim_whitespace(pointer))
+    is_pointer = pc.and_(pc.is_valid(said), pc.invert(pc.is_in(said, pa.array(_NOT_A_POINTER))))
     return pc.if_else(is_pointer, keys_of_urls(urls, rules), keys)
 
 

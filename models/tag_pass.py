@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +16,7 @@ from models.files import Opener
 from models.findings import ERROR, Findings
 from models.job import Job
 from models.keys import same_key
-from models.layer import Known, Layer, LayerBuilder, Merged, is_unscrubbed, known_of, layer_name, merge
+from models.layer import Known, Layer, LayerBuilder, Merged, is_unscrubbed, known_of, layer_name, merge, purge_rows
 from models.parsing import Parsed, is_source_in_path, parse_lines, parse_rows, source_of_path
 from models.policy import Decider
 from models.purge import emptied_rows, purged_rows
@@ -105,16 +106,18 @@ def tag_split(
     digest = split.digest(job.reading)
     used, ref = layers_for(digest, layers, job)
     fresh: tuple[str, ...] = ()
+    earlier = _emptied(layers, store)
     if ref is not None:
         missing = tuple(tagger for tagger in job.taggers if tagger.name in ref.taggers)
         fresh = tuple(tagger.name for tagger in missing)
         if not store.exists(ref.name):
-            layer = _tag(split, digest, missing, job, opener, beat, stream, _purged(used, job, store))
+            purged = sorted({*earlier, *_purged(used, job, store)})
+            layer = _tag(split, digest, missing, job, opener, beat, stream, purged)
             with scratch_file(folder) as path:
                 layer.write(path)
                 store.create_once(ref.name, path)
         used.append(ref)
-    used, merged = _scrubbed(digest, used, split, job, store, folder)
+    used, merged = _scrubbed(digest, used, earlier, split, job, store, folder)
     return _receipt(digest, tuple(used), merged, split, job, store, fresh)
 
 
@@ -135,16 +138,24 @@ def layers_for(digest: str, layers: Sequence[LayerRef], job: Job) -> tuple[list[
     return used, LayerRef(layer_name(digest, wanted), wanted)
 
 
+def _emptied(layers: Sequence[LayerRef], store: Store) -> set[int]:
+    """Return the rows that layers of the catalogue lack, whichever taggers made them: once purged is purged."""
+    return {row for ref in layers for row in emptied_rows(Layer.read(store.read(ref.name)).records)}
+
+
 def _scrubbed(
-    digest: str, refs: list[LayerRef], split: Split, job: Job, store: Store, folder: Path
+    digest: str, refs: list[LayerRef], earlier: set[int], split: Split, job: Job, store: Store, folder: Path
 ) -> tuple[list[LayerRef], Merged]:
     """Return layers of a split of which none holds more of a purged record than its hash, and what they say together.
 
     A layer made before a list purged the record holds the hash of its id, marks of its URL, its source and findings: one layer
     takes the place of all.
+
+    Args:
+        earlier: rows that were purged by an earlier run, whatever lists say now.
     """
     layers = [Layer.read(store.read(ref.name)) for ref in refs]
-    merged = _merged(layers, refs, split, job)
+    merged = purge_rows(_merged(layers, refs, split, job), earlier)
     purged = purged_rows(merged.findings)
     if not any(is_unscrubbed(layer, purged) for layer in layers):
         return refs, merged
@@ -297,7 +308,10 @@ def _mask(documents: Documents, job: Job, masked: dict[str, str]) -> pa.Array:
     key = same_key(job.key_env, job.key_id)
     encoded = documents.source.dictionary_encode()
     new = [name for name in encoded.dictionary.to_pylist() if name not in masked]
-    bad = set(tag(Documents.of(new), screening).table["row"].to_pylist()) if new and screening else set()
+    # Keys of sources escape what could be taken for their own marks: an address is one in either form.
+    forms = [*new, *map(unquote, new)]
+    found = tag(Documents.of(forms), screening).table["row"].to_pylist() if new and screening else []
+    bad = {row % len(new) for row in found}
     for row, name in enumerate(new):
         masked[name] = private_source(name, key) if row in bad else name
     names = pa.array([masked[name] for name in encoded.dictionary.to_pylist()], pa.string())

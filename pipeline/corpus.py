@@ -18,7 +18,7 @@ from pipeline.releases import Releases, Staged, open_releases
 from transforms.base import Base
 from transforms.workspace import open_store
 
-MANIFEST_FORMAT = 3
+MANIFEST_FORMAT = 4
 
 
 @dataclass(frozen=True)

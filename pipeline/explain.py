@@ -14,6 +14,7 @@ from models.layer import Layer, id_hash
 from models.tagging import IDENTIFIERS
 from models.withdrawals import REASON
 from pipeline.corpus import Corpus, Release, why_purged
+from pipeline.releases import gone
 from pipeline.withdrawals import effects_of
 from pipeline.withdrawals import in_words as told_of
 
@@ -53,8 +54,14 @@ def explain(corpus: Corpus, name: str, number: int | None = None) -> Iterator[Ex
         try:
             records = Layer.read(store.read(row.layers[0].name)).records
         except FileNotFoundError:
-            if row.digest not in now:
-                continue  # purged, and no longer in the corpus
+            audit = next(part for part in row.release.files if part.place == "audit")
+            stone = release.purged.get(f"audit/{audit.name}")
+            if stone is None:
+                raise gone(f"{store.root}/{row.layers[0].name}", f"a layer of release {release.number}") from None
+            if row.digest not in now:  # nor is it in the corpus any more
+                if wanted is not None and row.split.shard.path == shard:
+                    yield Explanation(shard, wanted, None, None, "", why_purged(stone))
+                continue
             records = Layer.read(store.read(now[row.digest])).records
         at = set(_rows_of_id(records, name))
         if wanted is not None and row.split.shard.path == shard:

@@ -9,6 +9,7 @@ from models.catalogue import Catalogue
 from models.errors import UsageError
 from models.release_split import receipt_name
 from models.store import Entry, Store
+from pipeline import purged
 from pipeline.corpus import Corpus
 from pipeline.purge import purge
 from pipeline.status import ENDED, begun, status
@@ -91,8 +92,8 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
         named |= _named(corpus, outcome.catalogue)
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     has_text = _may_hold_text(corpus)
-    purged = purge(corpus, is_trial=is_trial) if current else {}
-    count, size = len(purged), sum(purged.values())
+    held = purge(corpus, is_trial=is_trial) if current else {}
+    count, size = len(held), sum(held.values())
     for number in dropped:  # before what they consist of
         if not is_trial:
             corpus.releases.remove(number, corpus.restricted(corpus.manifest(number)))
@@ -100,12 +101,12 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
         # What says that a release was made goes before what was made: half done, nothing says so of parts that are gone.
         stale = _stale(store, named, grace_days, has_text)
         for entry in sorted(stale, key=lambda entry: not entry.name.startswith("receipts/")):
-            if (store.root.removesuffix("/store"), entry.name) in purged:
+            if (store.root.removesuffix("/store"), entry.name) in held:
                 continue  # of a trial
             count, size = count + 1, size + entry.size
             if not is_trial:
                 store.delete(entry.name)
-    return Collected(dropped, count, size, len(purged))
+    return Collected(dropped, count, size, len(held))
 
 
 def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
@@ -126,14 +127,16 @@ def _may_hold_text(corpus: Corpus) -> Callable[[Entry], bool]:
     before cannot publish any more.
     """
     manifest = corpus.manifest() if corpus.number else None
-    if manifest is None or not (manifest["job"]["withdrawn"] or manifest["notices"]):
+    is_purged = bool(purged.previous(corpus).get("purged"))
+    if manifest is None or not (manifest["job"]["withdrawn"] or is_purged):
         return lambda _: False
     before = datetime.fromisoformat(manifest["started"]).timestamp()
 
     def is_text(entry: Entry) -> bool:
         top, _, rest = entry.name.partition("/")
-        is_part = top == "parts" and not rest.rpartition("/")[2].startswith("audit")
-        return (is_part or top == "tmp") and entry.modified < before
+        # Of what is purged the audit and layers of such runs tell too much as well.
+        is_part = top == "parts" and (is_purged or not rest.rpartition("/")[2].startswith("audit"))
+        return (is_part or top == "tmp" or (is_purged and top == "layers")) and entry.modified < before
 
     return is_text
 

@@ -53,6 +53,10 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     if number := published_as(corpus, outcome):
         enter_changes(corpus)
         return Published(number, False)
+    if corpus.number:
+        enter_changes(
+            corpus
+        )  # of a run that was killed before it came to it; and nothing is published over a broken ledger
     try:
         with laid_out(corpus, outcome, started) as laid:
             number = corpus.publish(laid.staged, outcome.base)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
 
 import typer
 from rich.console import Console
@@ -85,7 +86,12 @@ def source_override(
 ) -> None:
     """Decide about a source in place of the figures: in force with runs as of these days, on all that it has in the corpus."""
     from models.deciding import override
+    from pipeline.targets import HIDDEN, shown
 
+    if HIDDEN in (shown(source), shown(unquote(source))):
+        raise UsageError(
+            "SOURCE: it holds personal data, which the ledger would keep for ever; name it as the tables do, (personal …)"
+        )
     corpus = _corpus(output)
     today = datetime.now(UTC).date().isoformat()
     days = _date("--decided", decided) if decided else today, _date("--until", until)
@@ -139,7 +145,9 @@ def source_export(
     if form == "ledger":
         lines = jsonl(row for table in decisions.tables() for row in table.to_pylist())
     else:
-        rows = refused(decisions, _day(corpus, as_of), **days)
+        # A run may be as of an earlier day than the one before; what it came to counts all the same, unless a day is asked for.
+        released = _day(corpus, as_of) if as_of else "9999-12-31"
+        rows = refused(decisions, _day(corpus, as_of), released, **days)
         sites, others = places(rows)
         lines = jsonl(rows) if form == "jsonl" else crawler_lines(sites, form)
         if form != "jsonl" and others:
@@ -183,12 +191,12 @@ def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None
 
 def _line(row: dict[str, Any]) -> str:
     if row["state"] is None:
-        return f"{row['source']}  not judged"
+        return _plain(f"{row['source']}  not judged")
     share = f"{row['unlawful'] / row['distinct']:.2%}" if row["distinct"] else "-"
     since = f", since {row['since']} ({row['entry']})" if row["since"] else ""
     over = row["override"]
     told = f"; by {over['entry']} {over['state']} until {over['until']}" if over else ""
-    return (
+    return _plain(
         f"{row['source']}  {row['state']}: {row['unlawful']:,} of {row['distinct']:,} unlawful ({share}), basis {row['basis']}"
         f"{since}{told}"
     )
@@ -203,7 +211,12 @@ def _told(row: dict[str, Any]) -> str:
             f"({row['method']}; basis {row['basis']}; {row['actor']})"
         )
     what = f": {row['previous']} → {row['state']} until {row['until']}" if row["kind"] == "override" else ""
-    return f"{head}{what} by {row['actor']} [{row['reason']}]"
+    return _plain(f"{head}{what} by {row['actor']} [{row['reason']}]")
+
+
+def _plain(line: str) -> str:
+    """Show control characters as escapes: a source is what data says, and must not write to a terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def _json(row: dict[str, Any]) -> str:
@@ -220,7 +233,10 @@ def _corpus(output: str) -> "Corpus":
 
 def _decisions(corpus: "Corpus") -> "Decisions":
     from models.decisions import read_decisions
+    from pipeline.source_decisions import enter_changes
 
+    if corpus.number:
+        enter_changes(corpus)  # if its run was killed between publishing and entering
     return read_decisions(corpus.store)
 
 

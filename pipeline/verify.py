@@ -69,6 +69,8 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> I
     hashes: Counter[str] = Counter()
     for row in catalogue.rows():
         yield from _verify_split(release, row, counts, doors, hashes)
+        if f"audit/{_audit_of(row)}" not in release.purged:
+            yield from (f"{each.name}: missing in the store" for each in row.layers if not store.exists(each.name))
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
             yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"
@@ -82,6 +84,10 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> I
         said = json.loads(release.read(purged.FILE))["purged"]
         if hashes != Counter({entry["sha256"]: entry["count"] for entry in said if entry["count"]}):
             yield f"{purged.FILE}: its contents are not those that the audit says were purged"
+
+
+def _audit_of(row: Row) -> str:
+    return next((part.name for part in row.release.files if part.place == "audit"), "")
 
 
 def _verify_split(

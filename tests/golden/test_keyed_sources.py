@@ -55,6 +55,18 @@ def test_records_count_for_the_source_that_the_rules_say(screen: Screen, tmp_pat
         screen(shards[0], out, **given)
 
 
+def test_personal_data_in_a_key_is_hidden_though_the_key_escapes_it(screen: Screen, tmp_path: Path) -> None:
+    out, tenants = tmp_path / "out", ["ada.lovelace@mail.example.org", "+44 20 7946 0958", "acme"]
+    rows = [
+        {"id": str(at), "text": f"Note {at}.", "url": "", "product": "chat", "tenant": each}
+        for at, each in enumerate(tenants)
+    ]
+    keys = {"columns": {"product": "product", "tenant": "tenant"}}
+    screen(write_shard(tmp_path / "a.jsonl", rows), out, source_from="keys", source_keys=keys)
+    sources = pq.read_table(out / "sources.parquet")["source"].to_pylist()
+    assert sources == ["(personal)", "user:chat/acme"]
+
+
 def test_without_rules_nothing_is_said_of_them(screen: Screen, tmp_path: Path) -> None:
     out = tmp_path / "out"
     screen(write_shard(tmp_path / "a.jsonl", entries("a")), out)

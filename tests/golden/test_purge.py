@@ -137,6 +137,8 @@ def test_gc_takes_a_purged_record_out_of_earlier_releases_and_layers(strict: Scr
     assert "its part of the audit was purged by a list" in cli("explain", out, place, "--release", "1")[1]
     assert f"SHA-256 of its text, {SHA256}" in cli("explain", out, place)[1]
     assert "kept: no rule" in cli("explain", out, "plain.example-200", "--release", "2")[1]
+    # Of a shard that is gone from the corpus, too.
+    assert "its part of the audit was purged by a list" in cli("explain", out, "a.jsonl#0", "--release", "1")[1]
     assert "5 records are purged" not in cli("query", out, "--record", SECRET["id"])[1]
     assert "2 records are purged, of which only the hash is known" in cli("query", out, "--record", SECRET["id"])[1]
     assert cli("query", out, "--record", f"sha256:{SHA256}")[1].startswith("not used in release 3: 2 dropped")
@@ -218,6 +220,24 @@ def test_a_record_that_a_list_lets_go_stays_purged_for_its_layers_do_not_know_it
     assert purged(out)[0]["count"] == 5
     assert purged(out)[0]["lists"] == ["an earlier list", "the orders"]
     assert leaks(out, VALUES, but=()) == {}
+
+
+def test_what_is_purged_stays_so_when_its_list_goes_and_all_layers_are_made_anew(
+    strict: Screen, tmp_path: Path
+) -> None:
+    out, given = tmp_path / "out", corpus(tmp_path / "in")
+    gone, none = blocked(tmp_path / "orders", PURGE), blocked(tmp_path / "none", "host\tz.example")
+    # Made before the purge, and valid again after it.
+    strict(given, out, taggers={"blocked": {"lists": [none]}})
+    strict(given, out, taggers={"blocked": {"lists": [gone]}})
+    strict(given, out, taggers={"blocked": {"lists": [none]}})
+    assert purged(out)[0]["count"] == 5
+    assert SECRET["text"] not in texts(out)
+    other = taggers(strict, none) | {"personal": {"phone_regions": ["CN"]}}
+    strict(given, out, taggers=other)
+    assert purged(out)[0]["count"] == 5
+    assert SECRET["text"] not in texts(out) + texts(out, "quarantine")
+    assert list(verify(Corpus(str(out)))) == []
 
 
 def test_since_is_carried_over_and_what_is_gone_stays_with_a_count_of_nought(strict: Screen, tmp_path: Path) -> None:

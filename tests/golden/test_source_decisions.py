@@ -127,6 +127,9 @@ def test_crawlers_are_told_of_states_and_of_people(corpus: tuple[Path, Again], c
     code, _, error = cli("source", "override", out, *new)
     assert (code, "--unseen" in error) == (2, True)
     assert cli("source", "override", out, *new, "--unseen")[0] == 0
+    personal = ("user:chat/ada.lovelace%40mail.example.org", *new[1:], "--unseen")
+    code, _, error = cli("source", "override", out, *personal)
+    assert (code, "it holds personal data" in error) == (2, True)
     code, said, error = cli("source", "export", out, "--format", "domains")
     assert (said.splitlines(), "1 sources are parts of hosts" in error) == (["bad.example"], True)
     assert cli("source", "export", out, "--format", "url-prefixes")[1].splitlines() == [

@@ -124,7 +124,7 @@ def test_keys_made_together_are_those_of_each_url(urls: list[str], rules: Source
 
 def test_a_record_counts_for_a_pointers_target_then_a_tenant_then_a_dataset_then_its_site() -> None:
     columns = {
-        "pointer": pa.array(["yes", "yes", None, " ", ""]),
+        "pointer": pa.array(["yes", "yes", None, "False", ""]),
         "product": pa.array(["chat", None, "chat", None, None]),
         "tenant": pa.array(["t1", None, "t/1", "t1", None]),
         "publisher": pa.array([None, "p", "p", "p", None]),
