@@ -225,7 +225,7 @@ def main() -> int:
     ]
     kept = "All kept." if not broken else "Broken: " + "; ".join(broken) + "."
     aim = (
-        f" The aim of at most {pct(AIM_DANGEROUS, 0)} on the dangerous side, where one side of a 95 % interval has 2.5 % by its design, is missed by: {'; '.join(missed)}."
+        f" The bound of at most {pct(AIM_DANGEROUS, 0)} that was set for the dangerous side, where one side of a 95 % interval has 2.5 % by its design, is missed by: {'; '.join(missed)}."
         if missed
         else ""
     )
