@@ -145,6 +145,17 @@ def test_gc_takes_a_purged_record_out_of_earlier_releases_and_layers(strict: Scr
     assert "objects gone: 0" in cli("gc", out, "--keep", "5")[1]
 
 
+def test_a_layer_that_is_missing_is_told_and_not_taken_for_a_purged_one(
+    strict: Screen, tmp_path: Path, cli: Cli
+) -> None:
+    out, _ = _earlier(strict, tmp_path)
+    name = next(Corpus(str(out)).catalogue().rows()).layers[0].name
+    (out / "store" / name).unlink()
+    assert f"{name}: missing in the store" in list(verify(Corpus(str(out))))
+    code, _, error = cli("explain", out, "plain.example-200")
+    assert (code != 0, name in error) == (True, True)
+
+
 def test_a_record_that_is_both_withdrawn_and_purged_is_gone_too(strict: Screen, tmp_path: Path, cli: Cli) -> None:
     out, after = _earlier(strict, tmp_path)
     given = ("--basis", "takedown", "--by", "a.clerk", "--received", "2025-12-01", "--decided", "2025-12-02")
