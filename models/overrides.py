@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.addressed import keep
+from models.addressed import keep_json
 from models.decisions import Override
 from models.sources import STATES
 from models.store import Store
@@ -62,8 +62,7 @@ def keep_in_force(overrides: Mapping[str, Override], store: Store, folder: Path)
     if not overrides:
         return ""
     facts = {source: [each.entry, each.state] for source, each in overrides.items()}
-    text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-    return keep(store, folder, SETS, ".json", lambda path: path.write_bytes(text))
+    return keep_json(store, folder, SETS, facts)
 
 
 def read_in_force(store: Store, name: str) -> InForce:

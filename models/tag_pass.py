@@ -1,7 +1,7 @@
 """The tagging pass over a split: the first reading, from which a layer and a tally come."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -104,20 +104,24 @@ def tag_split(
         stream: the open shard, where its splits share one reading.
     """
     digest = split.digest(job.reading)
+    known = {layer.name: Layer.read(store.read(layer.name)) for layer in layers}
     used, ref = layers_for(digest, layers, job)
     fresh: tuple[str, ...] = ()
-    earlier = _emptied(layers, store)
+    # Whichever taggers made a layer that lacks a row: once purged is purged.
+    earlier = {row for layer in known.values() for row in emptied_rows(layer.records)}
     if ref is not None:
         missing = tuple(tagger for tagger in job.taggers if tagger.name in ref.taggers)
         fresh = tuple(tagger.name for tagger in missing)
         if not store.exists(ref.name):
-            purged = sorted({*earlier, *_purged(used, job, store)})
-            layer = _tag(split, digest, missing, job, opener, beat, stream, purged)
+            purged = earlier.union(*(_purged(known[each.name], job) for each in used))
+            layer = _tag(split, digest, missing, job, opener, beat, stream, sorted(purged))
             with scratch_file(folder) as path:
                 layer.write(path)
                 store.create_once(ref.name, path)
         used.append(ref)
-    used, merged = _scrubbed(digest, used, earlier, split, job, store, folder)
+        known[ref.name] = Layer.read(store.read(ref.name))
+    found = [known[each.name] for each in used]
+    used, merged = _scrubbed(digest, used, found, earlier, split, job, store, folder)
     return _receipt(digest, tuple(used), merged, split, job, store, fresh)
 
 
@@ -138,13 +142,15 @@ def layers_for(digest: str, layers: Sequence[LayerRef], job: Job) -> tuple[list[
     return used, LayerRef(layer_name(digest, wanted), wanted)
 
 
-def _emptied(layers: Sequence[LayerRef], store: Store) -> set[int]:
-    """Return the rows that layers of the catalogue lack, whichever taggers made them: once purged is purged."""
-    return {row for ref in layers for row in emptied_rows(Layer.read(store.read(ref.name)).records)}
-
-
 def _scrubbed(
-    digest: str, refs: list[LayerRef], earlier: set[int], split: Split, job: Job, store: Store, folder: Path
+    digest: str,
+    refs: list[LayerRef],
+    layers: Sequence[Layer],
+    earlier: set[int],
+    split: Split,
+    job: Job,
+    store: Store,
+    folder: Path,
 ) -> tuple[list[LayerRef], Merged]:
     """Return layers of a split of which none holds more of a purged record than its hash, and what they say together.
 
@@ -152,9 +158,9 @@ def _scrubbed(
     takes the place of all.
 
     Args:
+        layers: those that the references name.
         earlier: rows that were purged by an earlier run, whatever lists say now.
     """
-    layers = [Layer.read(store.read(ref.name)) for ref in refs]
     merged = purge_rows(_merged(layers, refs, split, job), earlier)
     purged = purged_rows(merged.findings)
     if not any(is_unscrubbed(layer, purged) for layer in layers):
@@ -194,16 +200,10 @@ def _receipt(
     )
 
 
-def _purged(refs: Sequence[LayerRef], job: Job, store: Store) -> list[int]:
-    """Return the rows that other layers purge, or were made without: a new layer must not hold them either."""
-    rows: set[int] = set()
-    for ref in refs:
-        valid = [name for name, digest in ref.taggers.items() if job.wanted.get(name) == digest]
-        layer = Layer.read(store.read(ref.name))
-        findings = layer.findings
-        rows |= emptied_rows(layer.records)
-        rows |= purged_rows(findings.filter(pc.is_in(findings["tagger"], pa.array(valid, pa.string())))).keys()
-    return sorted(rows)
+def _purged(layer: Layer, job: Job) -> Iterable[int]:
+    """Return the rows that a layer's wanted taggers purge: a new layer of the split must not hold them either."""
+    valid = [name for name, digest in layer.taggers.items() if job.wanted.get(name) == digest]
+    return purged_rows(layer.findings.filter(pc.is_in(layer.findings["tagger"], pa.array(valid, pa.string()))))
 
 
 def withdrawn_rows(merged: Merged, split: Split, job: Job, store: Store) -> dict[int, tuple[str, ...]]:

@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.addressed import keep
+from models.addressed import keep_json
 from models.layer import Merged, id_hash
 from models.shard import Shard
 from models.store import Store
@@ -248,8 +248,7 @@ def keep_in_force(withdrawals: Iterable[Withdrawal], store: Store, folder: Path)
     if not targets:
         return ""
     facts = {name: [target.kind, list(target.marks)] for name, target in targets.items()}
-    text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-    return keep(store, folder, SETS, ".json", lambda path: path.write_bytes(text))
+    return keep_json(store, folder, SETS, facts)
 
 
 def read_in_force(store: Store, name: str) -> InForce:

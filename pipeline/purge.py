@@ -56,16 +56,14 @@ def purge(corpus: Corpus, *, is_trial: bool) -> dict[tuple[str, str], int]:
     for number in corpus.numbers():
         if number >= corpus.number:
             continue
-        manifest = corpus.manifest(number)
-        restricted = corpus.restricted(manifest)
+        release = corpus.release(number)
         held: list[Held] = []
-        settled = corpus.release(number).purged
-        for found in finder.found(Catalogue.open(store, manifest["catalogue"]["index"])):
+        for found in finder.found(Catalogue.open(store, release.manifest["catalogue"]["index"])):
             layers |= found.layers
             for each in found.parts:
-                if each.audit and {*each.withdrawals} <= {*settled.get(each.audit, {}).get("withdrawals", ())}:
+                if each.audit and {*each.withdrawals} <= {*release.purged.get(each.audit, {}).get("withdrawals", ())}:
                     continue  # an audit goes last: all that these meant had gone before
-                root = restricted if each.part.place in RESTRICTED else corpus.root
+                root = release.restricted if each.part.place in RESTRICTED else corpus.root
                 if open_store(f"{root}/store").exists(each.part.object):
                     gone[root, each.part.object] = each.part.size
                     held.append(each)

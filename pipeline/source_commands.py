@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError
-from pipeline.config import absolute
+from pipeline.command_options import JsonOption, Output, corpus_at, day
 
 if TYPE_CHECKING:
     from models.decisions import Decisions
@@ -21,9 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Show what was decided about source
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
-Output = Annotated[str, typer.Argument(help="Folder of the corpus, or gs://BUCKET/FOLDER.")]
 Key = Annotated[str, typer.Argument(metavar="SOURCE", help="Key of a source, as the tables show it.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Say it for programs.")]
 AsOfOption = Annotated[
     str | None, typer.Option(help="The day on which overrides are in force; default is that of the current release.")
 ]
@@ -45,7 +42,7 @@ def source_list(
     for each in state or ():
         if each not in STATES:
             raise UsageError(f"--state {each}: there are {', '.join(STATES)}{near_miss(each, STATES)}")
-    corpus = _corpus(output)
+    corpus = corpus_at(output)
     for row in _rows(corpus, _decisions(corpus), _day(corpus, as_of)):
         if not state or row["state"] in state:
             out.print(_json(row) if as_json else _line(row), markup=False)
@@ -54,7 +51,7 @@ def source_list(
 @app.command("show")
 def source_show(output: Output, source: Key, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Say all that was decided about a source: its figures now, and every decision with what it rests on."""
-    corpus = _corpus(output)
+    corpus = corpus_at(output)
     decisions = _decisions(corpus)
     now = next(iter(_rows(corpus, decisions, _day(corpus, as_of), source)), None)
     history = decisions.history(source)
@@ -92,9 +89,8 @@ def source_override(
         raise UsageError(
             "SOURCE: it holds personal data, which the ledger would keep for ever; name it as the tables do, (personal …)"
         )
-    corpus = _corpus(output)
-    today = datetime.now(UTC).date().isoformat()
-    days = _date("--decided", decided) if decided else today, _date("--until", until)
+    corpus = corpus_at(output)
+    days = day("--decided", decided), day("--until", until)
     if not unseen and next(iter(_rows(corpus, _decisions(corpus), days[0], source)), None) is None:
         raise UsageError(
             f"no source {source} in release {corpus.number}; see: winnow source list {output}. To decide before it comes: --unseen"
@@ -126,13 +122,13 @@ def source_export(
     from models.decision_export import FORMATS, crawler_lines, jsonl, places, refused, write_parquet
     from models.strict import near_miss
 
-    corpus = _corpus(output)
+    corpus = corpus_at(output)
     known = (*FORMATS, "ledger", "parquet")
     if form not in known:
         raise UsageError(f"--format {form}: there are {', '.join(known)}{near_miss(form, known)}")
     days = {
-        "since": _date("--since", since) if since else "",
-        "until": _date("--until", until) if until else "9999-12-31",
+        "since": day("--since", since) if since else "",
+        "until": day("--until", until) if until else "9999-12-31",
     }
     decisions = _decisions(corpus)
     if form in ("ledger", "parquet") and (since or until):
@@ -223,14 +219,6 @@ def _json(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, sort_keys=True)
 
 
-def _corpus(output: str) -> "Corpus":
-    from pipeline.corpus import Corpus
-
-    corpus = Corpus(absolute(output, Path.cwd()))
-    corpus.check_exists()
-    return corpus
-
-
 def _decisions(corpus: "Corpus") -> "Decisions":
     from models.decisions import read_decisions
     from pipeline.source_decisions import enter_changes
@@ -241,11 +229,4 @@ def _decisions(corpus: "Corpus") -> "Decisions":
 
 
 def _day(corpus: "Corpus", given: str | None) -> str:
-    return _date("--as-of", given) if given else str(corpus.manifest()["as_of"])
-
-
-def _date(option: str, given: str) -> str:
-    try:
-        return date.fromisoformat(given).isoformat()
-    except ValueError:
-        raise UsageError(f"{option} {given}: say a date such as 2026-11-01") from None
+    return day("--as-of", given) if given else str(corpus.manifest()["as_of"])

@@ -1,5 +1,6 @@
 """Decisions on sources in runs and releases: which overrides a run honours, and which changes a release enters into the ledger."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -49,9 +50,13 @@ def enter_changes(corpus: Corpus) -> None:
         with release.fetched("sources.parquet") as path:
             table = pq.read_table(path, columns=["source", "state", "basis", *FIGURES])
         said = _said(release.manifest)
-        enter_release(corpus.store, corpus.store.scratch, table, said, lambda number=number: corpus.number == number)  # type: ignore[misc]
+        enter_release(corpus.store, corpus.store.scratch, table, said, functools.partial(_is_current, corpus, number))
         if corpus.number == number:
             return
+
+
+def _is_current(corpus: Corpus, number: int) -> bool:
+    return corpus.number == number
 
 
 def _said(manifest: Mapping[str, Any]) -> Released:

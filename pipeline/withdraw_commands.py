@@ -2,15 +2,13 @@
 
 import json
 import sys
-from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from models.errors import UsageError
-from pipeline.config import absolute
+from pipeline.command_options import JsonOption, Output, corpus_at, day
 
 if TYPE_CHECKING:
     from models.withdrawals import Target
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Withdraw works, persons, sources, pages and records from a corpus.")
 out = Console(highlight=False, soft_wrap=True)
 
-Output = Annotated[str, typer.Argument(help="Folder of the corpus, or gs://BUCKET/FOLDER.")]
 WorkOption = Annotated[str | None, typer.Option("--work", help="Id of a registered work.")]
 SubjectOption = Annotated[
     str | None,
@@ -35,7 +32,6 @@ RecordOption = Annotated[
     typer.Option("--record", help="A record's id, SHARD#POSITION, or sha256:HEX of a text for all its copies."),
 ]
 KeyOption = Annotated[str | None, typer.Option("--key-env", help="Variable with the key that runs use, for --subject.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Say it for programs.")]
 
 
 @app.command("add")
@@ -61,10 +57,10 @@ def withdraw_add(
     from models.ledger import add
     from models.withdrawals import BASES, Withdrawal
 
-    corpus = _corpus(output)
+    corpus = corpus_at(output)
     if basis not in BASES:
         raise UsageError(f"--basis {basis}: there are {', '.join(BASES)}")
-    dates = _date("--received", received), _date("--decided", decided)
+    dates = day("--received", received), day("--decided", decided)
     if dates[0] > dates[1]:
         raise UsageError(
             f"--received {dates[0]} is after --decided {dates[1]}; give both, in the order in which they were"
@@ -83,7 +79,7 @@ def withdraw_list(output: Output, as_json: JsonOption = False) -> None:
     """Say what was withdrawn, since which release, how many records it took, and how many days after it was asked for."""
     from pipeline.withdrawals import standings
 
-    for each in standings(_corpus(output)):
+    for each in standings(corpus_at(output)):
         row = each.facts()
         if as_json:
             out.print(json.dumps(row, ensure_ascii=False, sort_keys=True), markup=False)
@@ -113,7 +109,7 @@ def withdraw_lift(
     """Take a withdrawal back: what is still among the inputs comes back with the next run."""
     from models.ledger import lift
 
-    entry = lift(_corpus(output).store, name, _date("--decided", decided), by, reason)
+    entry = lift(corpus_at(output).store, name, day("--decided", decided), by, reason)
     out.print(f"{entry.id} is lifted; the next run brings back what only it held back", markup=False)
 
 
@@ -131,21 +127,13 @@ def query(
     from pipeline.query import query as ask
     from pipeline.query import said
 
-    corpus = _corpus(output)
+    corpus = corpus_at(output)
     answer = ask(corpus, _target(corpus, work, subject, source, url, record, key_env))
     if as_json:
         out.print(json.dumps(answer.facts(), ensure_ascii=False, sort_keys=True), markup=False)
         return
     for line in said(answer):
         out.print(line, markup=False)
-
-
-def _corpus(output: str) -> "Corpus":
-    from pipeline.corpus import Corpus
-
-    corpus = Corpus(absolute(output, Path.cwd()))
-    corpus.check_exists()
-    return corpus
 
 
 def _target(
@@ -176,12 +164,3 @@ def _asked(subject: str | None) -> str | None:
     if subject != "-":
         return subject
     return str(typer.prompt("Subject", hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline().strip()
-
-
-def _date(option: str, given: str | None) -> str:
-    if given is None:
-        return datetime.now(UTC).date().isoformat()
-    try:
-        return date.fromisoformat(given).isoformat()
-    except ValueError:
-        raise UsageError(f"{option} {given}: say a date such as 2026-11-01") from None

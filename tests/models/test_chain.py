@@ -3,13 +3,14 @@
 import hashlib
 import json
 import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.chain import Chain
+from models.chain import Chain, Entry
 from models.errors import BrokenChainError, UsageError
 from models.store import LocalStore
 
@@ -60,8 +61,8 @@ def test_what_several_processes_enter_at_once_is_all_kept_in_one_chain(tmp_path:
 def test_who_was_slower_is_asked_again_with_what_the_other_entered(tmp_path: Path) -> None:
     seen: list[int] = []
 
-    def make(entries: object) -> dict[str, int] | None:
-        seen.append(len(entries))  # type: ignore[arg-type]
+    def make(entries: Sequence[Entry]) -> dict[str, int] | None:
+        seen.append(len(entries))
         if len(seen) == 1:
             enter(tmp_path, "faster")
         return {"after": seen[-1]}
