@@ -4,6 +4,8 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# A process a core; one that has nothing left takes tests from another.
+SPREAD := -n auto --maxprocesses 8 --dist worksteal
 AIRFLOW := .airflow
 .DEFAULT_GOAL := help
 .PHONY: help setup airflow run test check lint types tools flink flink-up flink-down test-data test-engines test-cluster test-kill \
@@ -43,7 +45,7 @@ run: setup ## screen the example corpus into out/
 	$(BIN)/winnow run examples/run.yaml --output out
 
 test: setup ## the tests that need nothing but the checkout
-	$(BIN)/python -m pytest -m "not data and not slow and not engines and not cluster and not airflow and not browser"
+	$(BIN)/python -m pytest $(SPREAD) -m "not data and not slow and not engines and not cluster and not airflow and not browser"
 
 check: lint types test ## what must pass before a change lands
 
@@ -56,7 +58,7 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 test-data: setup ## the tests that read the development data in ../shared/data; they fail without it
-	$(BIN)/python -m pytest -m "data and not slow and not airflow"
+	$(BIN)/python -m pytest $(SPREAD) -m "data and not slow and not airflow"
 
 test-kill: setup ## kill runs at random moments and compare with an undisturbed one; minutes
 	$(BIN)/python -m pytest -m slow tests/golden

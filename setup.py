@@ -46,6 +46,7 @@ setup(
             "pandas>=2.2,<4",
             "pre-commit>=4,<5",
             "pytest>=8.3,<10",
+            "pytest-xdist>=3.6,<4",
             "ruff>=0.9,<1",
             "setuptools>=77,<90",
             "types-PyYAML>=6,<7",
