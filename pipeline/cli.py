@@ -139,9 +139,9 @@ def _run(
 ) -> None:
     from pipeline.corpus import Corpus
     from pipeline.launch import launch, prepare
-    from pipeline.logs import log_to_stderr
     from pipeline.progress import Shown
     from pipeline.summary import show_notices, show_result
+    from transforms.logs import log_to_stderr
     from transforms.pool import warm_up
 
     warm_up()

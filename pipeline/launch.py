@@ -23,6 +23,7 @@ from pipeline.source_decisions import with_overrides
 from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
 from pipeline.withdrawals import with_withdrawals
+from transforms.logs import keep_silent
 from transforms.notes import Noted, Notes
 from transforms.pool import end_pool
 from transforms.workspace import open_store
@@ -135,6 +136,7 @@ def _outcome(run: Run) -> Outcome:
 
 def _execute(run: Run) -> dict[str, Any]:
     """Run the graph, and return what its stages noted for people, by stage."""
+    keep_silent()
     # Beam logs what it raises, with a traceback; it comes back as an exception anyway.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     engine, notes = run.engine, Notes(run.job.root, run.name)

@@ -24,10 +24,8 @@ from models.digest import digest_of
 from models.errors import StoreConflictError, UsageError, WinnowError
 from models.store import Store, scratch_file
 from transforms.code import PARTS, code_digest, differences, libraries
+from transforms.logs import LOGGER, is_told_nothing, log_to_stderr
 from transforms.workspace import open_store
-
-LOGGER = logging.getLogger("winnow")
-"""Of the structured logs: each message is a JSON object with the run's name, and never holds text of a record."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +189,8 @@ class Notes:
 
 @functools.lru_cache(maxsize=16)
 def _check_once(notes: Notes) -> None:
+    if is_told_nothing():
+        log_to_stderr()
     notes.check_here()
 
 

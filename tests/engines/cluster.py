@@ -69,6 +69,10 @@ class Cluster:
         command = [*IN_CLUSTER, os.environ["WINNOW_PYTHON"], "-c", _ASK, path]
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
 
+    def logs(self) -> dict[str, str]:
+        """Return what each service said so far, and with it what the workers logged."""
+        return {path.name: path.read_text("utf-8", "replace") for path in (self._state / "log").iterdir()}
+
     def wait_idle(self, seconds: float = 120) -> None:
         """Wait until no job runs: one whose launcher was killed goes on without it."""
         deadline = time.monotonic() + seconds

@@ -5,7 +5,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from transforms.notes import LOGGER
+from apache_beam.runners.worker.log_handler import FnApiLogRecordHandler
+
+LOGGER = logging.getLogger("winnow")
+"""Of the structured logs: each message is a JSON object with the run's name, and never holds text of a record."""
 
 
 class JsonLines(logging.Formatter):
@@ -29,3 +32,15 @@ def log_to_stderr() -> None:
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
+
+
+def is_told_nothing() -> bool:
+    """Tell whether nobody hears what this process logs: workers of Beam's external pool lack the log service that others have."""
+    served = any(isinstance(each, FnApiLogRecordHandler) for each in logging.getLogger().handlers)
+    return not served and not LOGGER.handlers
+
+
+def keep_silent() -> None:
+    """Say that this process is a launcher, and logs only where it was asked to."""
+    if not LOGGER.handlers:
+        LOGGER.addHandler(logging.NullHandler())
