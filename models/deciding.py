@@ -17,6 +17,7 @@ from models.chain import Entry
 from models.decisions import (
     ACKNOWLEDGE,
     ALLOWED,
+    ASSESSMENT,
     CHANGE,
     CHANGES,
     FIGURES,
@@ -160,6 +161,40 @@ def acknowledge(store: Store, source: str, *, by: str, reason: str, decided: str
         "release": release,
     }
     return _made(store, lambda _: facts)
+
+
+def enter_assessment(store: Store, said: Mapping[str, Any]) -> Entry:
+    """Enter what a probe of a source came to before more of it is collected, and return the entry.
+
+    Where the last decision on the source is the very same, it is returned, and nothing is entered: a pipeline may ask again.
+
+    Args:
+        said: ``source``, ``state``, ``collect_allowed``, :data:`FIGURES`, ``basis``, ``method``, ``versions``, ``actor``, ``as_of``, and
+            whatever else the decision rests on.
+
+    Raises:
+        UsageError: if it does not say what or who.
+    """
+    _check_said({"source": said["source"], "by": said["actor"]})
+    source, held = said["source"], list[Entry]()
+
+    def make(entries: Sequence[Entry]) -> Mapping[str, Any] | None:
+        held.clear()
+        ledger = Decisions(store, entries)
+        history = ledger.history(source)
+        last = {each.id: each for each in entries}[history[-1]["entry"]] if history else None
+        # It says nothing about training: what is trained on are other records, which have not been seen yet.
+        facts = {"kind": ASSESSMENT, **said, "actor": said["actor"].strip(), "train_allowed": None}
+        if last is not None and {**last.facts, "previous": None} == {**facts, "previous": None}:
+            held.append(last)
+            return None
+        holding = ledger.overrides(said["as_of"]).get(source)
+        states = (
+            [holding.state] if holding else [row["state"] for row in history if row["kind"] in (RELEASE, ASSESSMENT)]
+        )
+        return facts | {"previous": states[-1] if states else CLEAN}
+
+    return chain_of(store).append(make) or held[0]
 
 
 def _made(store: Store, make: Callable[[Sequence[Entry]], Mapping[str, Any]]) -> Entry:

@@ -1,13 +1,14 @@
 """The ledger of sources: what was decided about each, on which figures, by whom; a chain of entries, see :mod:`models.chain`.
 
-There is an entry for every release that changed the state of a source, which names a Parquet file of those changes by its SHA-256, and one for
-every decision of a person: an *override* of what the figures say, and an *acknowledgement*. A source of which nothing stands here is ``clean``.
+There is an entry for every release that changed the state of a source, which names a Parquet file of those changes by its SHA-256, one for
+every *assessment* of a probe before collection, and one for every decision of a person: an *override* of what the figures say, and an
+*acknowledgement*. A source of which nothing stands here is ``clean``.
 So a release costs as much as changed, not as much as there are sources.
 
 Collecting and training are two gates (TC260-003, 5.1 a: above the limit, do not collect; above it after collecting, do not train).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ FOLDER = "decisions"
 CHANGES = "decisions/changes"
 FORMAT = 1
 
-RELEASE, OVERRIDE, ACKNOWLEDGE = "release", "override", "acknowledge"
+RELEASE, OVERRIDE, ACKNOWLEDGE, ASSESSMENT = "release", "override", "acknowledge", "assessment"
 
 ALLOWED = {"clean": (True, True), "hold": (False, False), "blacklisted": (False, False)}
 """Whether a source may be collected, and trained on, by its state: on hold it exceeds the limit too, if on few records."""
@@ -107,15 +108,16 @@ class Decisions:
         found = (table.filter(pc.equal(table["source"], source)) for table in self.tables())
         return [row for table in found for row in table.to_pylist()]
 
-    def latest(self, as_of: str = "9999-12-31") -> dict[str, dict[str, Any]]:
+    def latest(self, as_of: str = "9999-12-31", kinds: Collection[str] = (RELEASE,)) -> dict[str, dict[str, Any]]:
         """Return the last change of state of every source that has one, by source: what releases came to, overrides with them.
 
         Args:
-            as_of: releases of a later day do not count.
+            as_of: entries of a later day do not count.
+            kinds: of the entries that count, in the order of the ledger.
         """
         found: dict[str, dict[str, Any]] = {}
         for entry in self.entries:
-            if entry.facts["kind"] == RELEASE and entry.facts["as_of"] <= as_of:
+            if entry.facts["kind"] in kinds and entry.facts["as_of"] <= as_of:
                 found.update((row["source"], row) for row in _table(self.store, entry).to_pylist())
         return found
 

@@ -62,7 +62,8 @@ def source_show(output: Output, source: Key, as_of: AsOfOption = None, as_json: 
     if as_json:
         out.print(_json({"now": now, "history": history}), markup=False)
         return
-    out.print(_line(now) if now else f"{source}: not in release {corpus.number}", markup=False)
+    absent = f"not in release {corpus.number}" if corpus.number else "no release yet"
+    out.print(_line(now) if now else _plain(f"{source}: {absent}"), markup=False)
     for row in history:
         out.print(_told(row), markup=False)
 
@@ -91,7 +92,9 @@ def source_override(
         )
     corpus = corpus_at(output)
     days = day("--decided", decided), day("--until", until)
-    if not unseen and next(iter(_rows(corpus, _decisions(corpus), days[0], source)), None) is None:
+    decisions = _decisions(corpus)
+    is_known = bool(decisions.history(source)) or any(_rows(corpus, decisions, days[0], source))
+    if not unseen and not is_known:
         raise UsageError(
             f"no source {source} in release {corpus.number}; see: winnow source list {output}. To decide before it comes: --unseen"
         )
@@ -166,10 +169,12 @@ def _write(lines: Iterator[str], to: Path | None) -> None:
 
 
 def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None = None) -> Iterator[dict[str, Any]]:
-    """Give the sources of the current release with what the ledger says of each."""
+    """Give the sources of the current release, if there is one, with what the ledger says of each."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    if not corpus.number:
+        return
     latest, overrides = decisions.latest(), decisions.overrides(as_of)
     with corpus.release().fetched("sources.parquet") as path, pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=_COLUMNS):
@@ -206,6 +211,12 @@ def _told(row: dict[str, Any]) -> str:
             f"{head} {row['release']}: {row['previous']} → {row['state']} on {row['unlawful']:,} of {row['distinct']:,} "
             f"({row['method']}; basis {row['basis']}; {row['actor']})"
         )
+    if row["kind"] == "assessment":
+        may = "may" if row["collect_allowed"] else "must not"
+        return _plain(
+            f"{head}: {row['previous']} → {row['state']}, {may} be collected, on {row['unlawful']:,} of {row['distinct']:,} "
+            f"({row['method']}; basis {row['basis']}) by {row['actor']}"
+        )
     what = f": {row['previous']} → {row['state']} until {row['until']}" if row["kind"] == "override" else ""
     return _plain(f"{head}{what} by {row['actor']} [{row['reason']}]")
 
@@ -229,4 +240,4 @@ def _decisions(corpus: "Corpus") -> "Decisions":
 
 
 def _day(corpus: "Corpus", given: str | None) -> str:
-    return day("--as-of", given) if given else str(corpus.manifest()["as_of"])
+    return day("--as-of", given) if given or not corpus.number else str(corpus.manifest()["as_of"])
