@@ -19,6 +19,7 @@ from models.errors import BrokenChainError
 from models.ledger import verify as verify_withdrawals
 from models.lines import blocks
 from models.overrides import InForce, read_in_force
+from models.reviews import verify as verify_reviews
 from models.store import Store
 from models.withdrawals import REASON
 from pipeline import purged
@@ -41,7 +42,7 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
 
 def _verify_ledgers(store: Store) -> Iterator[str]:
     """Walk the ledgers of the corpus, which belong to no release."""
-    for walk in (verify_decisions, verify_withdrawals):
+    for walk in (verify_decisions, verify_reviews, verify_withdrawals):
         try:
             walk(store)
         except BrokenChainError as error:
