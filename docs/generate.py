@@ -284,6 +284,10 @@ _MANIFEST = (
         "job",
         "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `reading`, `sample`, `version` …",
     ),
+    (
+        "ledgers",
+        "`entry` and `sha256` of the last entry of `decisions`, `reviews` and `withdrawals` there was before this release, where there was one",
+    ),
     ("catalogue", "names in the private store"),
     ("files", "`path`, `size`, `sha256` of every file; `records` and `object` of parts"),
 )

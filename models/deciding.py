@@ -23,9 +23,11 @@ from models.decisions import (
     FIGURES,
     JUDGED,
     OVERRIDE,
+    PENDING,
     RELEASE,
     Decisions,
     chain_of,
+    rows_of,
 )
 from models.digest import canonical
 from models.errors import UsageError
@@ -74,23 +76,46 @@ def enter_release(
             each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in entries
         ):
             return None
-        changed = _changed(sources, Decisions(store, entries).states())
+        changed = changed_from(sources, Decisions(store, entries))
         if not len(changed):
             return None
         write = functools.partial(pq.write_table, changed, compression="zstd")
         name = keep(store, folder, CHANGES, ".parquet", lambda path: write(path))
         sha256 = Path(name).stem
-        return {
-            "kind": RELEASE,
-            "release": said.release,
-            "as_of": said.as_of,
-            "method": said.method,
-            "versions": canonical(dict(said.versions)).decode(),
-            "actor": f"run {said.run}",
-            "changes": {"name": name, "sha256": sha256, "rows": len(changed)},
-        }
+        return {**_facts(said), "changes": {"name": name, "sha256": sha256, "rows": len(changed)}}
 
     return chain_of(store).append(make)
+
+
+def with_pending(ledger: Decisions, sources: pa.Table, said: Released) -> Decisions:
+    """Return the ledger with what the current release changed, if that is not entered yet; nothing is written.
+
+    Args:
+        sources: as of :func:`enter_release`.
+    """
+    if any(each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in ledger.entries):
+        return ledger
+    return Decisions(ledger.store, ledger.entries, rows_of(changed_from(sources, ledger), _facts(said), PENDING))
+
+
+def _facts(said: Released) -> dict[str, Any]:
+    return {
+        "kind": RELEASE,
+        "release": said.release,
+        "as_of": said.as_of,
+        "method": said.method,
+        "versions": canonical(dict(said.versions)).decode(),
+        "actor": f"run {said.run}",
+    }
+
+
+def changed_from(sources: pa.Table, ledger: Decisions) -> pa.Table:
+    """Return the states of a table of sources that are not those of the ledger, see :data:`models.decisions.CHANGE`.
+
+    Args:
+        sources: as of :func:`enter_release`.
+    """
+    return _changed(sources, ledger.states())
 
 
 def _changed(sources: pa.Table, before: Mapping[str, str]) -> pa.Table:

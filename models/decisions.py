@@ -8,7 +8,7 @@ So a release costs as much as changed, not as much as there are sources.
 Collecting and training are two gates (TC260-003, 5.1 a: above the limit, do not collect; above it after collecting, do not train).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,9 @@ RELEASE, OVERRIDE, ACKNOWLEDGE, ASSESSMENT = "release", "override", "acknowledge
 
 ALLOWED = {"clean": (True, True), "hold": (False, False), "blacklisted": (False, False)}
 """Whether a source may be collected, and trained on, by its state: on hold it exceeds the limit too, if on few records."""
+
+PENDING = "(pending)"
+"""In place of an entry's id: what a release changed and nobody has entered yet."""
 
 JUDGED = "judged"
 """In place of a state in an override: from then on, what the figures say holds again."""
@@ -87,13 +90,16 @@ class Decisions:
 
     Args:
         entries: all of them, in order.
+        pending: what the current release changed and nobody has entered yet, see :data:`ROW`; it counts as the last decision, and is part of
+            no export of the ledger.
 
     Raises:
         BrokenChainError: if a file of changes is not what its entry says.
     """
 
-    def __init__(self, store: Store, entries: Sequence[Entry]) -> None:
+    def __init__(self, store: Store, entries: Sequence[Entry], pending: pa.Table | None = None) -> None:
         self.store, self.entries = store, entries
+        self.pending = ROW.empty_table() if pending is None else pending
 
     def tables(self) -> Iterator[pa.Table]:
         """Give every entry's decisions, see :data:`ROW`, in order."""
@@ -105,7 +111,7 @@ class Decisions:
 
     def history(self, source: str) -> list[dict[str, Any]]:
         """Return what was decided about a source, the first decision first."""
-        found = (table.filter(pc.equal(table["source"], source)) for table in self.tables())
+        found = (table.filter(pc.equal(table["source"], source)) for table in (*self.tables(), self.pending))
         return [row for table in found for row in table.to_pylist()]
 
     def latest(self, as_of: str = "9999-12-31", kinds: Collection[str] = (RELEASE,)) -> dict[str, dict[str, Any]]:
@@ -119,6 +125,8 @@ class Decisions:
         for entry in self.entries:
             if entry.facts["kind"] in kinds and entry.facts["as_of"] <= as_of:
                 found.update((row["source"], row) for row in _table(self.store, entry).to_pylist())
+        if RELEASE in kinds:
+            found.update((row["source"], row) for row in self.pending.to_pylist() if row["as_of"] <= as_of)
         return found
 
     def states(self) -> dict[str, str]:
@@ -196,10 +204,19 @@ def _changes(store: Store, entry: Entry) -> pa.Table:
 
 def _table(store: Store, entry: Entry) -> pa.Table:
     facts = entry.facts
-    same = {name: facts.get(name) for name in ROW.names} | {"entry": entry.id}
     if facts["kind"] != RELEASE:
-        return pa.Table.from_pylist([same], ROW)
-    changes = _changes(store, entry)
+        return pa.Table.from_pylist([{name: facts.get(name) for name in ROW.names} | {"entry": entry.id}], ROW)
+    return rows_of(_changes(store, entry), facts, entry.id)
+
+
+def rows_of(changes: pa.Table, facts: Mapping[str, Any], entry: str) -> pa.Table:
+    """Return the changes of a release, see :data:`CHANGE`, as decisions, see :data:`ROW`.
+
+    Args:
+        facts: of the release's entry.
+        entry: its id.
+    """
+    same = {name: facts.get(name) for name in ROW.names} | {"entry": entry}
     columns = [
         changes[field.name]
         if field.name in CHANGE.names

@@ -13,7 +13,7 @@ from models.agenda import check_mapped
 from models.assessment import Assessment, Decision, History, Probe, assess, in_words, read_probe
 from models.coverage import coverage, coverage_in_words
 from models.deciding import enter_assessment
-from models.decisions import ASSESSMENT, RELEASE, read_decisions
+from models.decisions import ASSESSMENT, RELEASE
 from models.digest import canonical
 from models.errors import UsageError
 from models.job import Job
@@ -22,7 +22,7 @@ from models.policy import Policy
 from models.source_reading import SourceReading
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus
-from pipeline.source_decisions import enter_changes
+from pipeline.source_decisions import enter_changes, read_entered
 from pipeline.targets import HIDDEN, shown
 from transforms.plan import named_shards
 from transforms.workspace import open_store, workspace
@@ -104,7 +104,7 @@ def _corpus(root: str) -> Corpus:
 
 
 def _history(corpus: Corpus, source: str, as_of: str) -> History:
-    decisions = read_decisions(corpus.store)
+    decisions = read_entered(corpus)
     last = decisions.latest(kinds=(RELEASE, ASSESSMENT)).get(source)
     override = decisions.overrides(as_of).get(source)
     return History(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models import ledgers
 from models.catalogue import Catalogue
 from models.digest import digest_of, digest_of_file
 from models.job import without_words
@@ -49,11 +50,13 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     Raises:
         OutrunError: if another release was published since the run started.
         InputOutputError: if something that the release needs is gone.
+        BrokenChainError: if a ledger was changed, cut off or rewritten.
     """
     if number := published_as(corpus, outcome):
         enter_changes(corpus)
         return Published(number, False)
     if corpus.number:
+        ledgers.check(corpus.store, corpus.manifest())
         enter_changes(
             corpus
         )  # of a run that was killed before it came to it; and nothing is published over a broken ledger
@@ -142,6 +145,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
         "withdrawals": manifest_rows(corpus, catalogue, described, outcome.base, outcome.as_of),
+        "ledgers": ledgers.heads(store),
         "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [

@@ -84,6 +84,7 @@ def source_override(
 ) -> None:
     """Decide about a source in place of the figures: in force with runs as of these days, on all that it has in the corpus."""
     from models.deciding import override
+    from pipeline.source_decisions import enter_changes
     from pipeline.targets import HIDDEN, shown
 
     if HIDDEN in (shown(source), shown(unquote(source))):
@@ -92,6 +93,8 @@ def source_override(
         )
     corpus = corpus_at(output)
     days = day("--decided", decided), day("--until", until)
+    if corpus.number:
+        enter_changes(corpus)  # so that what was before this decision stands before it
     decisions = _decisions(corpus)
     is_known = bool(decisions.history(source)) or any(_rows(corpus, decisions, days[0], source))
     if not unseen and not is_known:
@@ -231,12 +234,17 @@ def _json(row: dict[str, Any]) -> str:
 
 
 def _decisions(corpus: "Corpus") -> "Decisions":
-    from models.decisions import read_decisions
-    from pipeline.source_decisions import enter_changes
+    """Return the ledger; what a run that was killed has left to be entered is shown, and entered by the next."""
+    from pipeline.source_decisions import read_entered
 
-    if corpus.number:
-        enter_changes(corpus)  # if its run was killed between publishing and entering
-    return read_decisions(corpus.store)
+    decisions = read_entered(corpus)
+    if count := len(decisions.pending):
+        err.print(
+            f"release {corpus.number} changed the states of {count:,} sources and its run was killed before it entered them: shown as "
+            "(pending), and entered by the next run",
+            markup=False,
+        )
+    return decisions
 
 
 def _day(corpus: "Corpus", given: str | None) -> str:

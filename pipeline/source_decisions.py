@@ -1,18 +1,20 @@
 """Decisions on sources in runs and releases: which overrides a run honours, and which changes a release enters into the ledger."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.deciding import Released, enter_release
-from models.decisions import FIGURES, read_decisions
+from models import ledgers
+from models.deciding import Released, changed_from, enter_release, with_pending
+from models.decisions import FIGURES, Decisions, read_decisions
 from models.job import Job
 from models.overrides import keep_in_force, read_in_force
-from pipeline.corpus import Corpus
+from models.store import Store
+from pipeline.corpus import Corpus, Release
 
 
 def with_overrides(job: Job, corpus: Corpus) -> Job:
@@ -47,12 +49,45 @@ def enter_changes(corpus: Corpus) -> None:
     while True:
         release = corpus.release()
         number = release.number
-        with release.fetched("sources.parquet") as path:
-            table = pq.read_table(path, columns=["source", "state", "basis", *FIGURES])
-        said = _said(release.manifest)
-        enter_release(corpus.store, corpus.store.scratch, table, said, functools.partial(_is_current, corpus, number))
+        is_current = functools.partial(_is_current, corpus, number)
+        enter_release(corpus.store, corpus.store.scratch, _judged(release), _said(release.manifest), is_current)
         if corpus.number == number:
             return
+
+
+def read_entered(corpus: Corpus) -> Decisions:
+    """Return the ledger with what the current release changed, entered or not; nothing is written.
+
+    Raises:
+        BrokenChainError: if it was changed, or lacks what the release holds of it.
+    """
+    decisions = read_decisions(corpus.store)
+    if not corpus.number:
+        return decisions
+    release = corpus.release()
+    ledgers.check(corpus.store, release.manifest)
+    return with_pending(decisions, _judged(release), _said(release.manifest))
+
+
+def verify_states(release: Release, store: Store) -> Iterator[str]:
+    """Say it if the states of a release are not those that the ledger came to with it."""
+    number = release.number
+    entries = read_decisions(store).entries
+    then = Decisions(store, [each for each in entries if each.facts.get("release", 0) <= number])
+    changed = changed_from(_judged(release), then)
+    if len(changed):
+        first = changed.slice(0, 1).to_pylist()[0]
+        yield (
+            f"sources.parquet: {len(changed):,} sources have another state than the ledger of decisions has with release {number}, such as "
+            f"{first['source']}: {first['state']}, by the ledger {first['previous']}. If its run was killed between publishing and entering "
+            "them, the next run enters them; otherwise find out who wrote there"
+        )
+
+
+def _judged(release: Release) -> pa.Table:
+    """Return what a release says of its sources, as far as it is entered."""
+    with release.fetched("sources.parquet") as path:
+        return pq.read_table(path, columns=["source", "state", "basis", *FIGURES])
 
 
 def _is_current(corpus: Corpus, number: int) -> bool:

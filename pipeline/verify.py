@@ -11,21 +11,20 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from models import ledgers
 from models.catalogue import Catalogue, Row
 from models.containers import open_container
-from models.decisions import verify as verify_decisions
 from models.digest import digest_of_file
 from models.errors import BrokenChainError
-from models.ledger import verify as verify_withdrawals
 from models.lines import blocks
 from models.overrides import InForce, read_in_force
-from models.reviews import verify as verify_reviews
 from models.store import Store
 from models.withdrawals import REASON
 from pipeline import purged
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LaidOut, laid_out
 from pipeline.releases import TOMBSTONES
+from pipeline.source_decisions import verify_states
 from pipeline.waiting import Waiting
 
 
@@ -37,16 +36,10 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     for name in release.releases.names(release.number) or ():
         if name not in listed and not name.startswith(f"{TOMBSTONES}/"):
             yield f"{name}: in the release, but not in the manifest"
-    yield from _verify_ledgers(corpus.store)
-
-
-def _verify_ledgers(store: Store) -> Iterator[str]:
-    """Walk the ledgers of the corpus, which belong to no release."""
-    for walk in (verify_decisions, verify_reviews, verify_withdrawals):
-        try:
-            walk(store)
-        except BrokenChainError as error:
-            yield str(error)
+    with contextlib.suppress(BrokenChainError):  # said below
+        yield from verify_states(release, corpus.store)
+    # Ledgers belong to no release, and the current one holds the latest heads.
+    yield from ledgers.verify(corpus.store, {release.number: release.manifest, corpus.number: corpus.manifest()})
 
 
 def verify_waiting(corpus: Corpus, run: Waiting) -> Iterator[str]:
