@@ -28,7 +28,7 @@ from models.decisions import (
 )
 from models.digest import canonical
 from models.errors import UsageError
-from models.sources import CLEAN, STATES
+from models.sources import STATES
 from models.store import Store
 from models.strict import near_miss
 
@@ -41,7 +41,8 @@ class Released:
         release: its number.
         as_of: its date.
         method: the reading of the rule, and the limit.
-        basis: what figures rest on.
+        otherwise: the state of sources of which nothing is known, which the ledger leaves out.
+        verdicts: name of the set of verdicts that counted, empty for none.
         versions: of policy, taggers and program, by name.
         run: its id.
     """
@@ -49,7 +50,8 @@ class Released:
     release: int
     as_of: str
     method: str
-    basis: str
+    otherwise: str
+    verdicts: str
     versions: Mapping[str, Any]
     run: str
 
@@ -64,7 +66,7 @@ def enter_release(
 
     Args:
         folder: on this machine, for the file while it is written.
-        sources: ``source``, ``state``, ``basis`` and :data:`FIGURES`.
+        sources: ``source``, ``state``, ``basis``, the two gates and :data:`FIGURES`.
         is_current: tells whether no later release came meanwhile, which would then have to be entered in place of this one.
     """
 
@@ -73,8 +75,9 @@ def enter_release(
             each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in entries
         ):
             return None
-        changed = _changed(sources, Decisions(store, entries).states())
-        if not len(changed):
+        ledger = Decisions(store, entries)
+        changed = _changed(sources, ledger.states(), ledger.otherwise, said.otherwise)
+        if not len(changed) and ledger.otherwise == said.otherwise:
             return None
         write = functools.partial(pq.write_table, changed, compression="zstd")
         name = keep(store, folder, CHANGES, ".parquet", lambda path: write(path))
@@ -84,6 +87,8 @@ def enter_release(
             "release": said.release,
             "as_of": said.as_of,
             "method": said.method,
+            "otherwise": said.otherwise,
+            "verdicts": said.verdicts,
             "versions": canonical(dict(said.versions)).decode(),
             "actor": f"run {said.run}",
             "changes": {"name": name, "sha256": sha256, "rows": len(changed)},
@@ -92,15 +97,15 @@ def enter_release(
     return chain_of(store).append(make)
 
 
-def _changed(sources: pa.Table, before: Mapping[str, str]) -> pa.Table:
-    """Return the changes from the states before; what is clean and was so is never looked at by name."""
-    had = pa.array(sorted(before), pa.string())
+def _changed(sources: pa.Table, before: Mapping[str, str], was_otherwise: str, otherwise: str) -> pa.Table:
+    """Return the changes from the states before; a source of which nothing was known and still is not is never looked at by name."""
+    had = pa.array(sorted(source for source, state in before.items() if state != otherwise), pa.string())
     judged = sources.filter(pc.is_valid(sources["state"]))
-    some = judged.filter(pc.or_(pc.not_equal(judged["state"], CLEAN), pc.is_in(judged["source"], had)))
+    some = judged.filter(pc.or_(pc.not_equal(judged["state"], otherwise), pc.is_in(judged["source"], had)))
     rows = [
-        row | {"previous": was, "collect_allowed": ALLOWED[row["state"]][0], "train_allowed": ALLOWED[row["state"]][1]}
-        for row in some.select(["source", "state", *FIGURES, "basis"]).to_pylist()
-        if row["state"] != (was := before.get(row["source"], CLEAN))
+        row | {"previous": before.get(row["source"], was_otherwise)}
+        for row in some.select(["source", "state", "collect_allowed", "train_allowed", *FIGURES, "basis"]).to_pylist()
+        if row["state"] != before.get(row["source"], otherwise)
     ]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["source"])), CHANGE)
 
@@ -130,7 +135,7 @@ def override(store: Store, source: str, state: str, *, reviewer: str, reason: st
             "kind": OVERRIDE,
             "source": source,
             "state": state,
-            "previous": holding.state if holding else ledger.states().get(source, CLEAN),
+            "previous": holding.state if holding else ledger.states().get(source, ledger.otherwise),
             "collect_allowed": allowed[0],
             "train_allowed": allowed[1],
             "basis": "person",
