@@ -262,7 +262,7 @@ _FILES = (
     ),
     (
         "`sources.parquet`, `sources.csv`",
-        pa.schema([*SOURCES, ("reading", pa.string()), ("basis", pa.string()), ("withdrawn", pa.string())]),
+        pa.schema([*SOURCES, ("reading", pa.string()), ("withdrawn", pa.string())]),
         "A row a source, sorted by source. Null where a source has no tally of its own or no state.",
     ),
 )

@@ -22,7 +22,7 @@ from models.documents import Documents
 from models.errors import UsageError
 from models.files import Opener
 from models.findings import ERROR, UNSCANNED
-from models.intervals import Interval, wilson
+from models.intervals import Calibration, Interval, wilson
 from models.job import Job
 from models.layer import LayerBuilder, Merged, merge
 from models.parsing import is_source_in_path
@@ -30,19 +30,18 @@ from models.policy import Decider
 from models.purge import purged_rows
 from models.shard import Shard, Split
 from models.source_reading import SourceReading
-from models.source_rule import BASES, DETECTOR, NOT_MANUAL, STATES, Blacklist, Evidence, judge
-from models.summing import Sums
+from models.source_rule import BASES, DETECTOR, NOT_MANUAL, Blacklist, Evidence, Judgement, judge
+from models.sources import INSUFFICIENT, STATES, WATCH
+from models.summing import How, Sums
 from models.tag_pass import Beat, tagged_entries
-from models.tally import by_row, unlawful_rows
+from models.tally import COUNTS, by_row, is_counted, strata
 
 Decision = Literal["allowed", "not allowed", "undecided"]
 
 BLOCKED = "blocked"
 """Start of the categories of what must not be corpus at all (TC260-003, 5.1 d); it counts towards no share."""
 
-_INSUFFICIENT = "insufficient"
-_SHARE = 10**6
-"""Limits are told in millionths, rounded outwards."""
+_MILLION = 10**6
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,10 @@ class Probe:
         shards: path, SHA-256 and bytes of each, sorted by path.
         read: that could be read and may be kept, duplicates among them.
         distinct: of these, after removing exact duplicates over the whole probe.
-        unlawful: of the distinct, those that count as unlawful by the policy.
+        unlawful: of the distinct, those that count as unlawful by the policy: the stratum ``high``.
+        low: of the distinct, those of the stratum ``low``.
         unscanned: of the distinct, those that a tagger declined and that are not unlawful anyway.
-        characters, unlawful_characters: code points of the distinct, and of the unlawful of them.
+        characters, unlawful_characters, low_characters: code points of the distinct, and of those of the strata.
         errors: dead letters by class, lost records among them.
         purged: of which nothing may be kept but the hash.
         risks: unlawful records read, by category of the finding; one may have several.
@@ -71,9 +71,11 @@ class Probe:
     read: int
     distinct: int
     unlawful: int
+    low: int
     unscanned: int
     characters: int
     unlawful_characters: int
+    low_characters: int
     errors: Mapping[str, int]
     purged: int
     risks: Mapping[str, int]
@@ -110,13 +112,15 @@ class Assessment:
     """What a probe came to.
 
     Attributes:
-        state: one of :data:`models.source_rule.STATES`.
+        state: one of :data:`models.sources.STATES`.
         basis: what it rests on: one of :data:`models.source_rule.BASES`, or ``override D0001``.
         decision: whether more may be collected.
         why: in words, what stands in the way of the figures; empty for nothing.
-        share: the share that is judged and its limits, in millionths, the limits rounded outwards; None without a record.
-        sure: what the limits are of: the basis, or ``sampling`` for those that the probe's size alone gives (Wilson, at ``z_clean``), which
-            hold if the detectors are right and the probe was drawn at random.
+        estimate: the share, in millionths; None without a record.
+        limits: of the estimate by its basis, in millionths, rounded outwards; None where the basis is the detectors, of whose errors nothing is
+            known, or an override.
+        sampling: the limits that the probe's size alone gives (Wilson, at ``z_clean``), which hold if the detectors are right and the probe
+            was drawn at random; None without a record.
     """
 
     probe: Probe
@@ -124,8 +128,9 @@ class Assessment:
     basis: str
     decision: Decision
     why: str
-    share: tuple[int, int, int] | None
-    sure: str
+    estimate: int | None
+    limits: tuple[int, int] | None
+    sampling: tuple[int, int] | None
 
     @property
     def collect_allowed(self) -> bool:
@@ -144,7 +149,7 @@ def read_probe(shards: Iterable[Shard], source: str, job: Job, opener: Opener, f
     """
     shards = sorted(shards, key=lambda shard: shard.path)
     counting = _Counting(source, job, opener, beat)
-    with Sums(dict.fromkeys(_Counting.COLUMNS, "max"), folder) as contents:
+    with Sums(_CONTENT, folder) as contents:
         for shard in shards:
             for split in shard.splits():
                 contents.add(counting.count(split))
@@ -167,7 +172,7 @@ def read_probe(shards: Iterable[Shard], source: str, job: Job, opener: Opener, f
         actions=_sorted(counting.actions),
         blocked_actions=_sorted(counting.blocked_actions),
         otherwise=counting.otherwise,
-        **{name: sums[name] for name in ("distinct", "unlawful", "unscanned", "characters", "unlawful_characters")},
+        **{name: sums[name] for name in ("distinct", "unscanned", *COUNTS[2:])},
     )
 
 
@@ -179,20 +184,23 @@ def _added(contents: Sums) -> Counter[str]:
     """Add up what is known of each distinct content."""
     sums: Counter[str] = Counter()
     for chunk in contents.chunks():
-        unlawful, unscanned, characters = (chunk[name].to_numpy() for name in _Counting.COLUMNS)
+        stratum, unscanned, characters = (chunk[name].to_numpy() for name in _CONTENT)
         sums["distinct"] += len(chunk)
-        sums["unlawful"] += int(unlawful.sum())
-        sums["unscanned"] += int((unscanned & ~unlawful & 1).sum())
+        sums["unscanned"] += int(unscanned[stratum > 0].sum())
         sums["characters"] += int(characters.sum())
-        sums["unlawful_characters"] += int((unlawful * characters).sum())
+        for code, name in enumerate(("unlawful", "low")):
+            sums[name] += int((stratum == code).sum())
+            sums[f"{name}_characters"] += int(characters[stratum == code].sum())
     return sums
+
+
+_CONTENT: dict[str, How] = {"stratum": "min", "unscanned": "max", "characters": "max"}
+"""What is known of each distinct content, and how what records of it say comes together: the worst counts."""
 
 
 @dataclass
 class _Counting:
     """Counts that grow split by split."""
-
-    COLUMNS = ("unlawful", "unscanned", "characters")
 
     source: str
     job: Job
@@ -211,25 +219,23 @@ class _Counting:
         self._decider = Decider(self.job.policy)
 
     def count(self, split: Split) -> pa.Table:
-        """Tag a split, add its counts, and return its records by content: the hash, and :attr:`COLUMNS`."""
+        """Tag a split, add its counts, and return its records by content: the hash, and :data:`_CONTENT`."""
         known, others = self._tagged(split)
         broken = self._count_errors(known)
         purged = purged_rows(known.findings)
-        alive = pc.and_(pc.is_null(known.records["error"]), pc.is_valid(known.records["source"])).to_numpy().copy()
+        alive = is_counted(known.records).to_numpy().copy()
         alive[sorted(broken)] = False
         self.purged += len(purged)
         self.read += int(alive.sum())
         self.otherwise += int(others[alive].sum())
         self._count_findings(known, alive)
-        found = known.findings
-        unscanned = found.filter(pc.equal(found["category"], UNSCANNED))["row"].to_numpy()
-        columns = (unlawful_rows(known, self._decider), unscanned)
+        unscanned = np.zeros(len(known.records), np.int64)
+        unscanned[known.findings.filter(pc.equal(known.findings["category"], UNSCANNED))["row"].to_numpy()] = 1
         table = pa.table(
             {
                 "source": pa.array([content.hex() for content in known.records["content"].to_pylist()], pa.string()),
-                **{
-                    name: _flags(rows, len(known.records)) for name, rows in zip(self.COLUMNS[:2], columns, strict=True)
-                },
+                "stratum": strata(known, self._decider).astype(np.int64),
+                "unscanned": unscanned,
                 "characters": known.records["characters"].cast(pa.int64()),
             }
         )
@@ -293,55 +299,57 @@ class _Counting:
             self.actions["keep"] += left
 
 
-def _flags(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    flags = np.zeros(count, np.int64)
-    flags[rows] = 1
-    return flags
-
-
-def assess(probe: Probe, reading: SourceReading, history: History = History()) -> Assessment:
+def assess(
+    probe: Probe, reading: SourceReading, calibration: Calibration | None = None, history: History = History()
+) -> Assessment:
     """Judge a probe before collection by a reading of the rule.
 
     An override in force decides in place of the figures. A source that is blacklisted stays so in the interval reading unless the probe clears
     it, see :func:`models.source_rule.judge`.
+
+    Args:
+        calibration: of the detectors on records like these, arrays of shape (1,).
     """
     unlawful, records = probe.counted
-    manual = NOT_MANUAL if history.override is None else STATES.index(history.override[1])
-    judged = _judged(unlawful, records, reading, history, manual)
-    state, basis = STATES[judged[0]], BASES[judged[1]]
-    collect, why = judged[2], ""
+    judged = _judged(unlawful, records, reading, calibration, history)
+    state, basis, why = STATES[int(judged.state[0])], BASES[int(judged.basis[0])], ""
+    collect, is_decided = bool(judged.collect[0]), history.override is not None
     if history.override is not None:
         basis = f"override {history.override[0]}"
     elif not records:
-        state, collect, why = _INSUFFICIENT, False, "all records are on lists of contents to purge, so none is judged"
-    elif (
-        judged[1] == DETECTOR
-        and collect
-        and not _judged(unlawful + probe.unscanned, records, reading, history, manual)[2]
-    ):
-        state, collect = _INSUFFICIENT, False
+        state, collect, why = INSUFFICIENT, False, "all records are on lists of contents to purge, so none is judged"
+    elif collect and not _judged(unlawful + probe.unscanned, records, reading, calibration, history).collect[0]:
+        state, collect = INSUFFICIENT, False
         why = f"{probe.unscanned:,} records were not scanned by every detector; it is clean only if they are"
-    decision: Decision = "undecided" if state in (_INSUFFICIENT, "watch") else "not allowed"
-    interval, sure = judged[3], basis
-    if judged[1] == DETECTOR or history.override is not None:
-        interval, sure = wilson([unlawful], [records], float(reading.z_clean)), "sampling"
+    refused: Decision = "undecided" if state in (INSUFFICIENT, WATCH) else "not allowed"
+    has_limits = bool(records) and not is_decided and judged.basis[0] != DETECTOR
     return Assessment(
-        probe, state, basis, "allowed" if collect else decision, why, _millionths(interval) if records else None, sure
+        probe,
+        state,
+        basis,
+        "allowed" if collect else refused,
+        why,
+        (_estimate(judged.interval) if has_limits else unlawful * _MILLION // records) if records else None,
+        _limits(judged.interval) if has_limits else None,
+        _limits(wilson([unlawful], [records], float(reading.z_clean))) if records else None,
     )
 
 
 def _judged(
-    unlawful: int, records: int, reading: SourceReading, history: History, manual: int
-) -> tuple[int, int, bool, Interval]:
-    evidence = Evidence(np.array([records]), np.array([unlawful]))
+    unlawful: int, records: int, reading: SourceReading, calibration: Calibration | None, history: History
+) -> Judgement:
+    manual = NOT_MANUAL if history.override is None else STATES.index(history.override[1])
+    evidence = Evidence(np.array([records]), np.array([unlawful]), calibration=calibration)
     before = Blacklist(np.array([history.is_blacklisted]), since=evidence)
-    found = judge(evidence, reading, before=before, manual=np.array([manual], np.uint8), stage="pre")
-    return int(found.state[0]), int(found.basis[0]), bool(found.collect[0]), found.interval
+    return judge(evidence, reading, before=before, manual=np.array([manual], np.uint8), stage="pre")
 
 
-def _millionths(interval: Interval) -> tuple[int, int, int]:
-    share, low, high = (float(each[0]) * _SHARE for each in interval)
-    return math.floor(low), round(share), math.ceil(high)
+def _estimate(interval: Interval) -> int:
+    return round(float(interval.share[0]) * _MILLION)
+
+
+def _limits(interval: Interval) -> tuple[int, int]:
+    return math.floor(float(interval.low[0]) * _MILLION), math.ceil(float(interval.high[0]) * _MILLION)
 
 
 def in_words(found: Assessment, reading: SourceReading) -> Iterator[str]:
@@ -355,14 +363,13 @@ def in_words(found: Assessment, reading: SourceReading) -> Iterator[str]:
         f"  {unlawful:,} of {records:,} records count as unlawful: {probe.unlawful:,} of {probe.distinct:,} distinct ones, and "
         f"{probe.dead:,} dead letters"
     )
-    if found.share is not None:
-        low, share, high = (f"{each / 10_000:.4g} %" for each in found.share)
-        of = (
-            "as far as the probe's size tells, if it was drawn at random and the detectors are right"
-            if found.sure == "sampling"
-            else f"by {found.sure}"
+    if found.estimate is not None and found.sampling is not None:
+        by = f", between {_between(found.limits)} by {found.basis}" if found.limits else ""
+        yield f"  share {_percent(found.estimate)}{by}"
+        yield (
+            f"  a probe of this size tells no more than between {_between(found.sampling)}, if it was drawn at random and the detectors "
+            "are right"
         )
-        yield f"  share {share}, between {low} and {high} {of}"
     if probe.characters:
         yield f"  by characters {probe.unlawful_characters / probe.characters:.2%}"
     if probe.risks:
@@ -383,6 +390,14 @@ def in_words(found: Assessment, reading: SourceReading) -> Iterator[str]:
     yield f"  a run would decide: {_listed(probe.actions)}"
     yield f"reading: {reading.reading}"
     yield from reading.words.splitlines()
+
+
+def _percent(millionths: int) -> str:
+    return f"{millionths / 10_000:.4g} %"
+
+
+def _between(limits: tuple[int, int]) -> str:
+    return " and ".join(map(_percent, limits))
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -31,7 +31,7 @@ from models.decisions import (
 )
 from models.digest import canonical
 from models.errors import UsageError
-from models.sources import CLEAN, STATES
+from models.sources import STATES
 from models.store import Store
 from models.strict import near_miss
 
@@ -44,7 +44,8 @@ class Released:
         release: its number.
         as_of: its date.
         method: the reading of the rule, and the limit.
-        basis: what figures rest on.
+        otherwise: the state of sources of which nothing is known, which the ledger leaves out.
+        verdicts: name of the set of verdicts that counted, empty for none.
         versions: of policy, taggers and program, by name.
         run: its id.
     """
@@ -52,7 +53,8 @@ class Released:
     release: int
     as_of: str
     method: str
-    basis: str
+    otherwise: str
+    verdicts: str
     versions: Mapping[str, Any]
     run: str
 
@@ -67,7 +69,7 @@ def enter_release(
 
     Args:
         folder: on this machine, for the file while it is written.
-        sources: ``source``, ``state``, ``basis`` and :data:`FIGURES`.
+        sources: ``source``, ``state``, ``basis``, the two gates and :data:`FIGURES`.
         is_current: tells whether no later release came meanwhile, which would then have to be entered in place of this one.
     """
 
@@ -76,8 +78,9 @@ def enter_release(
             each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in entries
         ):
             return None
-        changed = changed_from(sources, Decisions(store, entries))
-        if not len(changed):
+        ledger = Decisions(store, entries)
+        changed = changed_from(sources, ledger, said.otherwise)
+        if not len(changed) and ledger.otherwise == said.otherwise:
             return None
         write = functools.partial(pq.write_table, changed, compression="zstd")
         name = keep(store, folder, CHANGES, ".parquet", lambda path: write(path))
@@ -95,7 +98,9 @@ def with_pending(ledger: Decisions, sources: pa.Table, said: Released) -> Decisi
     """
     if any(each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in ledger.entries):
         return ledger
-    return Decisions(ledger.store, ledger.entries, rows_of(changed_from(sources, ledger), _facts(said), PENDING))
+    return Decisions(
+        ledger.store, ledger.entries, rows_of(changed_from(sources, ledger, said.otherwise), _facts(said), PENDING)
+    )
 
 
 def _facts(said: Released) -> dict[str, Any]:
@@ -104,29 +109,32 @@ def _facts(said: Released) -> dict[str, Any]:
         "release": said.release,
         "as_of": said.as_of,
         "method": said.method,
+        "otherwise": said.otherwise,
+        "verdicts": said.verdicts,
         "versions": canonical(dict(said.versions)).decode(),
         "actor": f"run {said.run}",
     }
 
 
-def changed_from(sources: pa.Table, ledger: Decisions) -> pa.Table:
+def changed_from(sources: pa.Table, ledger: Decisions, otherwise: str) -> pa.Table:
     """Return the states of a table of sources that are not those of the ledger, see :data:`models.decisions.CHANGE`.
 
     Args:
         sources: as of :func:`enter_release`.
+        otherwise: see :class:`Released`.
     """
-    return _changed(sources, ledger.states())
+    return _changed(sources, ledger.states(), ledger.otherwise, otherwise)
 
 
-def _changed(sources: pa.Table, before: Mapping[str, str]) -> pa.Table:
-    """Return the changes from the states before; what is clean and was so is never looked at by name."""
-    had = pa.array(sorted(before), pa.string())
+def _changed(sources: pa.Table, before: Mapping[str, str], was_otherwise: str, otherwise: str) -> pa.Table:
+    """Return the changes from the states before; a source of which nothing was known and still is not is never looked at by name."""
+    had = pa.array(sorted(source for source, state in before.items() if state != otherwise), pa.string())
     judged = sources.filter(pc.is_valid(sources["state"]))
-    some = judged.filter(pc.or_(pc.not_equal(judged["state"], CLEAN), pc.is_in(judged["source"], had)))
+    some = judged.filter(pc.or_(pc.not_equal(judged["state"], otherwise), pc.is_in(judged["source"], had)))
     rows = [
-        row | {"previous": was, "collect_allowed": ALLOWED[row["state"]][0], "train_allowed": ALLOWED[row["state"]][1]}
-        for row in some.select(["source", "state", *FIGURES, "basis"]).to_pylist()
-        if row["state"] != (was := before.get(row["source"], CLEAN))
+        row | {"previous": before.get(row["source"], was_otherwise)}
+        for row in some.select(["source", "state", "collect_allowed", "train_allowed", *FIGURES, "basis"]).to_pylist()
+        if row["state"] != before.get(row["source"], otherwise)
     ]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["source"])), CHANGE)
 
@@ -156,7 +164,7 @@ def override(store: Store, source: str, state: str, *, reviewer: str, reason: st
             "kind": OVERRIDE,
             "source": source,
             "state": state,
-            "previous": holding.state if holding else ledger.states().get(source, CLEAN),
+            "previous": holding.state if holding else ledger.states().get(source, ledger.otherwise),
             "collect_allowed": allowed[0],
             "train_allowed": allowed[1],
             "basis": "person",
@@ -217,7 +225,7 @@ def enter_assessment(store: Store, said: Mapping[str, Any]) -> Entry:
         states = (
             [holding.state] if holding else [row["state"] for row in history if row["kind"] in (RELEASE, ASSESSMENT)]
         )
-        return facts | {"previous": states[-1] if states else CLEAN}
+        return facts | {"previous": states[-1] if states else ledger.otherwise}
 
     return chain_of(store).append(make) or held[0]
 

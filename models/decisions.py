@@ -2,24 +2,26 @@
 
 There is an entry for every release that changed the state of a source, which names a Parquet file of those changes by its SHA-256, one for
 every *assessment* of a probe before collection, and one for every decision of a person: an *override* of what the figures say, and an
-*acknowledgement*. A source of which nothing stands here is ``clean``.
-So a release costs as much as changed, not as much as there are sources.
+*acknowledgement*. A source of which nothing stands here has the state that the last release says of those: ``clean`` by the literal reading,
+``insufficient`` by the interval reading. So a release costs as much as changed, not as much as there are sources.
 
 Collecting and training are two gates (TC260-003, 5.1 a: above the limit, do not collect; above it after collecting, do not train).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.audits import AUDITED, CONFIRMED, Mark
 from models.chain import Chain, Entry
 from models.digest import digest_of_file
 from models.errors import BrokenChainError
-from models.sources import CLEAN
+from models.source_rule import AUDIT, BASES
+from models.sources import BLACKLISTED, CLEAN, STATES
 from models.store import Store
 
 FOLDER = "decisions"
@@ -28,8 +30,11 @@ FORMAT = 1
 
 RELEASE, OVERRIDE, ACKNOWLEDGE, ASSESSMENT = "release", "override", "acknowledge", "assessment"
 
-ALLOWED = {"clean": (True, True), "hold": (False, False), "blacklisted": (False, False)}
-"""Whether a source may be collected, and trained on, by its state: on hold it exceeds the limit too, if on few records."""
+ALLOWED = {state: (state == CLEAN, state == CLEAN) for state in STATES}
+"""Whether a source may be collected, and trained on, by a state that a person gives it. What a policy allows of sources that are watched or of which
+too little is known is up to the run, whose entry says it."""
+
+AUDIT_BASIS = BASES[AUDIT]
 
 PENDING = "(pending)"
 """In place of an entry's id: what a release changed and nobody has entered yet."""
@@ -37,7 +42,10 @@ PENDING = "(pending)"
 JUDGED = "judged"
 """In place of a state in an override: from then on, what the figures say holds again."""
 
-FIGURES = ("read", "distinct", "unlawful", "characters", "unlawful_characters")
+FIGURES = (
+    *("read", "distinct", "unlawful", "low", "characters", "unlawful_characters", "low_characters"),
+    *("estimate_ppm", "lower_ppm", "upper_ppm", *AUDITED, *CONFIRMED, "deff_thousandths"),
+)
 """Columns of the table of sources that a decision rests on."""
 
 CHANGE = pa.schema(
@@ -130,13 +138,37 @@ class Decisions:
         return found
 
     def states(self) -> dict[str, str]:
-        """Return the last state of every source that is not clean."""
+        """Return the last state of every source of which one stands here."""
         found: dict[str, str] = {}
         for entry in self.entries:
             if entry.facts["kind"] == RELEASE:
                 table = _changes(self.store, entry)
                 found.update(zip(table["source"].to_pylist(), table["state"].to_pylist(), strict=True))
-        return {source: state for source, state in found.items() if state != CLEAN}
+        return found
+
+    @property
+    def otherwise(self) -> str:
+        """The state of all other sources, as the last release that was entered has it."""
+        last = (each.facts["otherwise"] for each in reversed(self.entries) if each.facts["kind"] == RELEASE)
+        return next(last, CLEAN)
+
+    def marks(self) -> dict[str, Mark]:
+        """Return what stays of sources that verdicts blacklisted; what people decided instead changes nothing of it."""
+        found: dict[str, Mark] = {}
+        for entry in self.entries:
+            if entry.facts["kind"] != RELEASE:
+                continue
+            table, verdicts = _changes(self.store, entry), entry.facts["verdicts"]
+            for source, state, basis in zip(
+                *(table[name].to_pylist() for name in ("source", "state", "basis")), strict=True
+            ):
+                before = found.get(source)
+                if basis == AUDIT_BASIS and state == BLACKLISTED:
+                    # Back after an override, or marked again: what counted the first time it was marked still does not clear it.
+                    found[source] = before if before and before.entry else Mark(entry.number, verdicts)
+                elif before and before.entry and not basis.startswith(OVERRIDE):
+                    found[source] = replace(before, entry=0)
+        return found
 
     def overrides(self, as_of: str) -> dict[str, Override]:
         """Return the overrides in force on a day, by source: of each the last one decided by then, unless it has run out."""

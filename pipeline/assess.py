@@ -3,11 +3,12 @@
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import pyarrow as pa
 
 from models.agenda import check_mapped
 from models.assessment import Assessment, Decision, History, Probe, assess, in_words, read_probe
@@ -18,11 +19,11 @@ from models.digest import canonical
 from models.errors import UsageError
 from models.job import Job
 from models.planning import plan_shard
-from models.policy import Policy
-from models.source_reading import SourceReading
+from models.source_states import calibration_of
+from models.tally import COUNTS
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus
-from pipeline.source_decisions import enter_changes, read_entered
+from pipeline.source_decisions import enter_changes, method_of, read_entered
 from pipeline.targets import HIDDEN, shown
 from transforms.plan import named_shards
 from transforms.workspace import open_store, workspace
@@ -43,7 +44,6 @@ class Assessed:
 
     found: Assessment
     job: Job
-    reading: SourceReading
     covered: dict[str, tuple[str, ...]]
     by: str = ""
     entry: str = ""
@@ -69,19 +69,15 @@ def assess_probe(settings: Settings, source: str, output: str | None = None, by:
     # Looked at before the work, so that a broken ledger ends it at once.
     corpus = None if output is None else _corpus(absolute(output, Path.cwd()))
     history = _history(corpus, source, job.as_of) if corpus is not None else History()
-    reading = reading_of(job.policy)
-    found = assess(_probe(settings, source, job), reading, history)
+    sources = job.policy.sources
+    calibrated = tuple(each for each in sources.calibration if each.epoch in ("", job.epoch))
+    calibration = calibration_of(pa.chunked_array([[source]], pa.string()), calibrated)
+    found = assess(_probe(settings, source, job), sources, calibration, history)
     covered = coverage(job)
     entry = ""
     if corpus is not None and by is not None:
         entry = enter_assessment(corpus.store, _facts(found, job, by)).id
-    return Assessed(found, job, reading, covered, by or "", entry)
-
-
-def reading_of(policy: Policy) -> SourceReading:
-    """Return how a policy reads the rule."""
-    limit = policy.sources.limit
-    return SourceReading(limit=limit, leave_limit=min(limit, Fraction(4, 100)), min_records=policy.sources.min_records)
+    return Assessed(found, job, covered, by or "", entry)
 
 
 def _check_key(source: str) -> None:
@@ -129,29 +125,29 @@ def _probe(settings: Settings, source: str, job: Job) -> Probe:
 def _facts(found: Assessment, job: Job, by: str) -> dict[str, Any]:
     """Return what the ledger keeps of an assessment."""
     probe, policy = found.probe, job.policy
-    sources = policy.sources
+    described = job.described(version("winnow-corpus"))
+    lower, upper = found.limits or (None, None)
     return {
         "source": probe.source,
         "state": found.state,
         "collect_allowed": found.collect_allowed,
-        **{
-            name: getattr(probe, name) for name in ("read", "distinct", "unlawful", "characters", "unlawful_characters")
-        },
-        **{name: getattr(probe, name) for name in ("dead", "unscanned", "purged")},
+        **{name: getattr(probe, name) for name in ("read", *COUNTS[1:], "dead", "unscanned", "purged")},
         **{name: dict(getattr(probe, name)) for name in ("errors", "risks", "blocked", "actions")},
-        "share": None if found.share is None else list(found.share),
-        "sure": found.sure,
+        "estimate_ppm": found.estimate,
+        "lower_ppm": lower,
+        "upper_ppm": upper,
+        "sampling_ppm": None if found.sampling is None else list(found.sampling),
         "basis": found.basis,
         "reason": found.why or None,
-        "method": f"{sources.reading}, limit {sources.limit}, from {sources.min_records} records on; probe of "
-        f"{len(probe.shards)} shards, dead letters count as unlawful",
+        "method": f"{method_of(described['policy'])}; probe of {len(probe.shards)} shards, dead letters count as unlawful",
         "versions": canonical(
             {
                 "policy": f"{policy.name}@{policy.version}",
                 "counting": policy.counting_digest,
                 "judging": policy.judging_digest,
                 "taggers": dict(job.wanted),
-                "winnow": version("winnow-corpus"),
+                "epoch": job.epoch,
+                "winnow": described["version"],
             }
         ).decode(),
         "actor": by,
@@ -161,7 +157,7 @@ def _facts(found: Assessment, job: Job, by: str) -> dict[str, Any]:
 
 
 def as_json(done: Assessed) -> dict[str, Any]:
-    """Return an assessment for programs; shares are in millionths."""
+    """Return an assessment for programs; shares are in millionths (``_ppm``)."""
     return {
         **_facts(done.found, done.job, done.by),
         "decision": done.found.decision,
@@ -169,14 +165,14 @@ def as_json(done: Assessed) -> dict[str, Any]:
         "blocked_actions": dict(done.found.probe.blocked_actions),
         "otherwise": done.found.probe.otherwise,
         "coverage": {risk: list(names) for risk, names in done.covered.items()},
-        "reading": done.reading.words,
+        "reading": done.job.policy.sources.words,
         "entry": done.entry or None,
     }
 
 
 def in_lines(done: Assessed) -> Iterator[str]:
     """Say an assessment in lines of plain text."""
-    yield from in_words(done.found, done.reading)
+    yield from in_words(done.found, done.job.policy.sources)
     yield from coverage_in_words(done.covered)
     if done.entry:
         yield f"{done.entry}: entered into the ledger"

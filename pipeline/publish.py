@@ -20,6 +20,7 @@ from models.digest import digest_of, digest_of_file
 from models.job import without_words
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
+from models.sources import BLACKLISTED, HOLD, WATCH
 from pipeline import purged
 from pipeline.changes import changes
 from pipeline.corpus import MANIFEST_FORMAT, Corpus
@@ -31,7 +32,10 @@ from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
 from transforms.workspace import open_store
 
-BLACKLIST_FORMAT = 1
+BLACKLIST_FORMAT = 2
+
+LISTED = (BLACKLISTED, HOLD, WATCH)
+"""States that ``blacklist.json`` lists. Sources of which too little is known are none: by the interval reading they may be nearly all."""
 
 _TABLES = ("sources.parquet", "sources.csv", "blacklist.json", purged.FILE, "summary.json", "audit/taggers.json")
 
@@ -222,10 +226,8 @@ def _cell(value: Any) -> Any:
 
 
 def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
-    """Say with every source how the rule was read and what the figures rest on."""
-    for name in ("reading", "basis"):
-        sources = sources.append_column(name, pa.array([job["policy"][name]] * len(sources), pa.string()))
-    return sources
+    """Say with every source how the rule was read."""
+    return sources.append_column("reading", pa.repeat(pa.scalar(job["policy"]["reading"]), len(sources)))
 
 
 def _changes(
@@ -244,13 +246,13 @@ def _previous(corpus: Corpus) -> dict[str, Any]:
 
 
 def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
-    """Return the blacklist: sources to shut out, and those on hold, with share, number of records and since when.
+    """Return the blacklist: sources to shut out, those on hold, and those that are watched, with share, number of records and since when.
 
     The form is that of ``pipeline/blacklist.schema.json``.
     """
-    before = {(e["key"], e["state"]): e for e in [*previous.get("blacklisted", []), *previous.get("hold", [])]}
+    before = {(e["key"], e["state"]): e for state in LISTED for e in previous.get(state, [])}
     policy = manifest["job"]["policy"]
-    lists: dict[str, list[dict[str, Any]]] = {"blacklisted": [], "hold": []}
+    lists: dict[str, list[dict[str, Any]]] = {state: [] for state in LISTED}
     for row in sources.filter(pc.is_in(sources["state"], pa.array(list(lists)))).to_pylist():
         known = before.get((row["source"], row["state"]), {})
         lists[row["state"]].append(
@@ -260,10 +262,14 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
                 "state": row["state"],
                 "share": f"{row['unlawful']}/{row['distinct']}",
                 "n": row["distinct"],
+                "basis": row["basis"],
                 "since": known.get("since", manifest["as_of"]),
                 "run": known.get("run", manifest["run"]),
                 "policy": f"{policy['name']}@{policy['version']}",
             }
         )
-    reading = f"reading: {policy['reading']}, basis: {policy['basis']} (estimated from detectors, not audited)"
+    meant = "estimated from detectors, not audited"
+    if policy["reading"] == "interval":
+        meant = "by verdicts of people; shares are what detectors found, not audited"
+    reading = f"reading: {policy['reading']}, basis: {policy['basis']} ({meant})"
     return {"format": BLACKLIST_FORMAT, "reading": reading, "limit": policy["limit"], **lists}

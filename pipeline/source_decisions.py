@@ -9,27 +9,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models import ledgers
+from models.audits import keep_marks, keep_verdicts
 from models.deciding import Released, changed_from, enter_release, with_pending
 from models.decisions import FIGURES, Decisions, read_decisions
 from models.job import Job
 from models.overrides import keep_in_force, read_in_force
+from models.reviews import final_verdicts
 from models.store import Store
 from pipeline.corpus import Corpus, Release
 
 
-def with_overrides(job: Job, corpus: Corpus) -> Job:
-    """Return a job with the overrides that are in force on its date.
+def with_decisions(job: Job, corpus: Corpus) -> Job:
+    """Return a job with what people decided and found: overrides in force on its date, final verdicts, and what these blacklisted before.
 
     Raises:
-        BrokenChainError: if the ledger was changed.
+        BrokenChainError: if a ledger was changed.
     """
     store = corpus.store
-    name = keep_in_force(read_decisions(store).overrides(job.as_of), store, store.scratch)
-    if name == job.overrides:
+    if corpus.number:
+        enter_changes(
+            corpus
+        )  # of a run that was killed before it came to it: what was blacklisted before must not hang on that
+    decisions = read_decisions(store)
+    overrides = keep_in_force(decisions.overrides(job.as_of), store, store.scratch)
+    verdicts = marks = ""
+    if job.policy.sources.reading == "interval":
+        verdicts = keep_verdicts(final_verdicts(store), store, store.scratch)
+        marks = keep_marks(decisions.marks(), store, store.scratch)
+    if (overrides, verdicts, marks) == (job.overrides, job.verdicts, job.marks):
         return job
-    job = replace(job, overrides=name)
+    job = replace(job, overrides=overrides, verdicts=verdicts, marks=marks)
     assert job.wanted is not None  # computed here, once, and sent along: workers need not hash artefacts again
     return job
+
+
+def method_of(policy: Mapping[str, Any]) -> str:
+    """Return in words how the rule is read, by what a manifest says of its policy."""
+    least = f"from {policy['min_records']} records on"
+    if policy["reading"] == "interval":
+        least = f"from {policy['parameters']['min_audited']} verdicts on"
+    return f"{policy['reading']}, limit {policy['limit']}, {least}"
 
 
 def with_override_basis(sources: pa.Table, corpus: Corpus, job: Mapping[str, Any]) -> pa.Table:
@@ -38,7 +57,7 @@ def with_override_basis(sources: pa.Table, corpus: Corpus, job: Mapping[str, Any
     if not in_force.entries:
         return sources
     at = sources.schema.get_field_index("basis")
-    return sources.set_column(at, "basis", in_force.basis(sources["source"], job["policy"]["basis"]))
+    return sources.set_column(at, "basis", in_force.basis(sources["source"], sources["basis"]))
 
 
 def enter_changes(corpus: Corpus) -> None:
@@ -74,7 +93,7 @@ def verify_states(release: Release, store: Store) -> Iterator[str]:
     number = release.number
     entries = read_decisions(store).entries
     then = Decisions(store, [each for each in entries if each.facts.get("release", 0) <= number])
-    changed = changed_from(_judged(release), then)
+    changed = changed_from(_judged(release), then, _said(release.manifest).otherwise)
     if len(changed):
         first = changed.slice(0, 1).to_pylist()[0]
         yield (
@@ -87,7 +106,7 @@ def verify_states(release: Release, store: Store) -> Iterator[str]:
 def _judged(release: Release) -> pa.Table:
     """Return what a release says of its sources, as far as it is entered."""
     with release.fetched("sources.parquet") as path:
-        return pq.read_table(path, columns=["source", "state", "basis", *FIGURES])
+        return pq.read_table(path, columns=["source", "state", "basis", "collect_allowed", "train_allowed", *FIGURES])
 
 
 def _is_current(corpus: Corpus, number: int) -> bool:
@@ -100,13 +119,15 @@ def _said(manifest: Mapping[str, Any]) -> Released:
     return Released(
         manifest["release"],
         manifest["as_of"],
-        f"{policy['reading']}, limit {policy['limit']}, from {policy['min_records']} records on",
-        policy["basis"],
+        method_of(policy),
+        policy["otherwise"],
+        job.get("verdicts", ""),
         {
             "policy": f"{policy['name']}@{policy['version']}",
             "counting": policy["counting"],
             "judging": policy["judging"],
             "taggers": job["taggers"],
+            "epoch": job["epoch"],
             "winnow": job["version"],
         },
         manifest["run"],

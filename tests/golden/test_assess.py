@@ -53,8 +53,9 @@ def test_the_limit_decides_and_the_exit_code_says_so(
     assert (said["read"], said["distinct"], said["unlawful"]) == (count, count, unlawful)
     assert said["counted"] == [unlawful, count]
     assert said["basis"] == "detector"
-    low, share, high = said["share"]
-    assert low <= share == round(unlawful / count * 1_000_000) <= high
+    assert said["estimate_ppm"] == unlawful * 1_000_000 // count
+    assert said["sampling_ppm"][0] <= said["estimate_ppm"] <= said["sampling_ppm"][1]
+    assert (said["lower_ppm"], said["low"]) == (None, 0)
     assert "Numerator" in said["reading"]
     assert said["entry"] is None
 
@@ -199,7 +200,8 @@ def test_people_are_told_figures_basis_coverage_and_reading(screen: Screen, cli:
     for part in (
         f"{KEY}: collection is not allowed; state blacklisted, basis detector",
         "3 of 40 records count as unlawful: 3 of 40 distinct ones, and 0 dead letters",
-        "share 7.5 %, between 2.",
+        "share 7.5 %",
+        "no more than between 2.",
         "risks: 3 A.1.h",
         "nothing covers 29 of 31 risks",
         "taken at their word",

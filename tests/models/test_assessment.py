@@ -3,25 +3,21 @@
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.assessment import Assessment, History, Probe, assess
+from models.intervals import Calibration
 from models.source_reading import SourceReading
 
 INTERVAL = SourceReading(reading="interval")
 
 
 def probe(distinct: int, unlawful: int, **more: Any) -> Probe:
-    counts = {
-        "read": distinct,
-        "distinct": distinct,
-        "unlawful": unlawful,
-        "unscanned": 0,
-        "characters": 9,
-        "purged": 0,
-    }
+    names = ("low", "unscanned", "characters", "unlawful_characters", "low_characters", "purged", "otherwise")
+    counts: dict[str, Any] = {"read": distinct, "distinct": distinct, "unlawful": unlawful, **dict.fromkeys(names, 0)}
     empty = {name: {} for name in ("errors", "risks", "blocked", "actions", "blocked_actions")}
-    return Probe("s", (("p", "0", 1),), **(counts | {"unlawful_characters": 0, "otherwise": 0} | empty | more))
+    return Probe("s", (("p", "0", 1),), **(counts | empty | more))
 
 
 def told(found: Assessment) -> tuple[str, str, str]:
@@ -52,20 +48,29 @@ def test_the_policy_s_reading_decides(given: Probe, reading: SourceReading, stat
 
 
 def test_an_override_decides_in_place_of_the_figures() -> None:
-    found = assess(probe(100, 90), SourceReading(), History(True, ("D0007", "clean")))
+    found = assess(probe(100, 90), SourceReading(), history=History(True, ("D0007", "clean")))
     assert told(found) == ("clean", "override D0007", "allowed")
-    found = assess(probe(100, 0), INTERVAL, History(override=("D0007", "hold")))
+    found = assess(probe(100, 0), INTERVAL, history=History(override=("D0007", "hold")))
     assert told(found) == ("hold", "override D0007", "not allowed")
 
 
 def test_a_blacklisted_source_comes_back_by_the_reading_s_own_rule() -> None:
-    assert told(assess(probe(100, 1), SourceReading(), History(True)))[0] == "clean"
-    assert told(assess(probe(100, 1), INTERVAL, History(True))) == ("blacklisted", "detector", "not allowed")
+    assert told(assess(probe(100, 1), SourceReading(), history=History(True)))[0] == "clean"
+    assert told(assess(probe(100, 1), INTERVAL, history=History(True))) == ("blacklisted", "detector", "not allowed")
 
 
 def test_limits_hold_the_share_and_are_rounded_outwards() -> None:
     found = assess(probe(400, 11), SourceReading())
     # Wilson, z = 1.96: 0.0154235 to 0.0485660
-    assert found.share == (15_423, 27_500, 48_566)
-    assert found.sure == "sampling"
-    assert assess(probe(0, 0, purged=1), SourceReading()).share is None
+    assert (found.estimate, found.limits, found.sampling) == (27_500, None, (15_423, 48_566))
+    assert assess(probe(0, 0, purged=1), SourceReading()).estimate is None
+
+
+def test_a_calibrated_classifier_orders_the_work_and_allows_nothing() -> None:
+    errors = [np.array([each]) for each in (170, 200, 1940, 2000)]
+    found = assess(probe(10_000, 545), INTERVAL, Calibration(*errors))
+    assert told(found)[1:] == ("rogan-gladen", "undecided")
+    # The worked example of the rule: 5.45 % flagged, Se 0.85, Sp 0.97.
+    assert found.estimate == 29_878
+    assert found.limits is not None
+    assert found.limits[0] < found.estimate < found.limits[1]
