@@ -288,6 +288,10 @@ _MANIFEST = (
         "ledgers",
         "`entry` and `sha256` of the last entry of `decisions`, `reviews` and `withdrawals` there was before this release, where there was one",
     ),
+    (
+        "overridden",
+        "overrides that the release went by: `source`, `state`, `entry` of the ledger, `reviewer`, `until`",
+    ),
     ("catalogue", "names in the private store"),
     ("files", "`path`, `size`, `sha256` of every file; `records` and `object` of parts"),
 )

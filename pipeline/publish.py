@@ -27,7 +27,7 @@ from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.figures import Figures, gather
 from pipeline.releases import Staged, gone
 from pipeline.report import PAGES, render_report
-from pipeline.source_decisions import enter_changes, with_override_basis
+from pipeline.source_decisions import enter_changes, overridden, with_override_basis
 from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
 from transforms.workspace import open_store
@@ -150,6 +150,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "gone": list(outcome.gone),
         "withdrawals": manifest_rows(corpus, catalogue, described, outcome.base, outcome.as_of),
         "ledgers": ledgers.heads(store),
+        "overridden": overridden(corpus, described),
         "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [
@@ -246,13 +247,15 @@ def _previous(corpus: Corpus) -> dict[str, Any]:
 
 
 def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
-    """Return the blacklist: sources to shut out, those on hold, and those that are watched, with share, number of records and since when.
+    """Return the blacklist: sources to shut out, those on hold, and those that are watched, with share, number of records and since when; and what
+    people decided in place of the figures, whatever it came to.
 
     The form is that of ``pipeline/blacklist.schema.json``.
     """
     before = {(e["key"], e["state"]): e for state in LISTED for e in previous.get(state, [])}
     policy = manifest["job"]["policy"]
     lists: dict[str, list[dict[str, Any]]] = {state: [] for state in LISTED}
+    decided = {each["source"]: each for each in manifest.get("overridden", ())}
     for row in sources.filter(pc.is_in(sources["state"], pa.array(list(lists)))).to_pylist():
         known = before.get((row["source"], row["state"]), {})
         lists[row["state"]].append(
@@ -266,10 +269,22 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
                 "since": known.get("since", manifest["as_of"]),
                 "run": known.get("run", manifest["run"]),
                 "policy": f"{policy['name']}@{policy['version']}",
+                **(_override(decided[row["source"]]) if row["source"] in decided else {}),
             }
         )
     meant = "estimated from detectors, not audited"
     if policy["reading"] == "interval":
         meant = "by verdicts of people; shares are what detectors found, not audited"
     reading = f"reading: {policy['reading']}, basis: {policy['basis']} ({meant})"
-    return {"format": BLACKLIST_FORMAT, "reading": reading, "limit": policy["limit"], **lists}
+    overridden = [{"key": each["source"], "state": each["state"], **_override(each)} for each in decided.values()]
+    return {
+        "format": BLACKLIST_FORMAT,
+        "reading": reading,
+        "limit": policy["limit"],
+        **lists,
+        "overridden": overridden,
+    }
+
+
+def _override(decided: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {"override": {name: decided[name] for name in ("entry", "reviewer", "until")}}

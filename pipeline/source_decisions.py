@@ -60,6 +60,24 @@ def with_override_basis(sources: pa.Table, corpus: Corpus, job: Mapping[str, Any
     return sources.set_column(at, "basis", in_force.basis(sources["source"], sources["basis"]))
 
 
+def overridden(corpus: Corpus, job: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the overrides that a run went by, sorted by source: ``source``, ``state``, ``entry`` of the ledger, ``reviewer``, ``until``."""
+    in_force = read_in_force(corpus.store, job.get("overrides", ""))
+    if not in_force.entries:
+        return []
+    said = {each.id: each.facts for each in read_decisions(corpus.store).entries}
+    return [
+        {
+            "source": source,
+            "state": state,
+            "entry": entry,
+            "reviewer": said[entry]["actor"],
+            "until": said[entry]["until"],
+        }
+        for source, (entry, state) in sorted(in_force.entries.items())
+    ]
+
+
 def enter_changes(corpus: Corpus) -> None:
     """Enter the states that the current release changed; one that is entered already changes nothing.
 
