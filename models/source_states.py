@@ -95,8 +95,15 @@ def _judged(
         columns["estimate_ppm"] = _shares(found.interval.share, np.rint)
         if policy.reading == "interval":
             columns |= _by_verdicts(now, since, found, entries, policy)
-        made = [each if isinstance(each, pa.Array) else pa.array(each.astype(np.int64)) for each in columns.values()]
-        yield pa.Table.from_arrays([*chunk.columns, *made], [*chunk.column_names, *columns]), state
+        for name, column in columns.items():
+            columns[name] = column if isinstance(column, pa.Array) else pa.array(column.astype(np.int64))
+        schema = judged_schema(policy)
+        yield (
+            pa.Table.from_arrays(
+                [*chunk.columns, *(columns[name] for name in schema.names[len(SCHEMA) :])], schema=schema
+            ),
+            state,
+        )
 
 
 def evidence_of(chunk: pa.Table, audited: Audited, reading: SourceReading, calibration: Calibration | None) -> Evidence:
