@@ -200,7 +200,9 @@ def test_another_list_moves_records_between_strata_and_leaves_verdicts(reviewed:
     reviewed.review({"s.example": [(row, at < 8) for at, row in enumerate(rows)]})
     reviewed.run()
     before, epoch = reviewed.table()["s.example"], manifest(reviewed.out)["job"]["epoch"]
-    write_list(reviewed.screen.list, {UNLAWFUL: "A.1.h", BANNED: "A.2.i"} | {f"Note {at}": "A.1.h" for at in range(10, 20)})
+    write_list(
+        reviewed.screen.list, {UNLAWFUL: "A.1.h", BANNED: "A.2.i"} | {f"Note {at}": "A.1.h" for at in range(10, 20)}
+    )
     reviewed.run()
     after, job = reviewed.table()["s.example"], manifest(reviewed.out)["job"]
     assert job["epoch"] != epoch
