@@ -12,7 +12,7 @@ from models.audits import AUDITED, CONFIRMED
 from models.errors import ConservationError
 from models.operating import expected_blacklistings
 from models.source_reading import SourceReading
-from models.sources import BLACKLISTED, CLEAN, HOLD, INSUFFICIENT, WATCH
+from models.sources import BLACKLISTED, CLEAN, HOLD, WATCH
 from models.verdicts import DOORS
 from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, number, percent, table
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
@@ -148,11 +148,8 @@ def _why(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Mark
         return said("why.override", entry=basis.removeprefix("override "))
     if row.get("mark") is not None:
         return said("why.mark", entry=f"D{row['mark']:04}", k=k, n=n, **figures)
-    if basis == "audit":
-        return said(f"why.audit.{state}", k=k, n=n, least=least, **figures)
-    if basis == "rogan-gladen":
-        return said("why.rogan-gladen", **figures)
-    return said(f"why.detector.{state}", least=least) if state != INSUFFICIENT else said("why.detector.insufficient")
+    key = "why.rogan-gladen" if basis == "rogan-gladen" else f"why.{basis}.{state}"
+    return said(key, k=k, n=n, least=least, **figures) if key in said else Markup("")
 
 
 def _row(row: Mapping[str, Any], policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
