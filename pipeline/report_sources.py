@@ -115,7 +115,7 @@ def _worst_first(sources: pa.Table) -> pa.Table:
 
 def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
     """Return how states come about; by the interval reading with all of its parameters, and how many false marks to expect."""
-    if policy["reading"] == "literal":
+    if policy["reading"] != "interval":
         return said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
     reading = SourceReading.model_validate(policy["parameters"])
     audited = sum(pc.fill_null(sources[name], 0).to_numpy() for name in AUDITED)
