@@ -46,6 +46,7 @@ from models.release_pass import Released
 from models.shard import Columns, Cut, Shard, Split
 from models.store import LocalStore
 from models.tag_pass import LayerRef, Tagged
+from models.tally import COUNTS
 from models.verdicts import DOORS
 from pipeline.config import from_options, make_job
 
@@ -154,9 +155,9 @@ class World:
         marks = pc.equal(pc.utf8_slice_codeunits(source, 5, 9), "0777").to_numpy(zero_copy_only=False)
         records = np.where(is_late, 1_000_000_000, records)
         unlawful = np.where(marks | is_late, records, 0)
-        columns = [source, records, records, unlawful, records * 900, unlawful * 900]
-        names = ["source", "records", "distinct", "unlawful", "characters", "unlawful_characters"]
-        return pa.table(dict(zip(names, columns, strict=True))), starts.tolist()
+        none = np.zeros(len(records), np.int64)
+        counts = [records, records, unlawful, none, records * 900, unlawful * 900, none]
+        return pa.table({"source": source, **dict(zip(COUNTS, counts, strict=True))}), starts.tolist()
 
 
 def _hex(*parts: int) -> str:

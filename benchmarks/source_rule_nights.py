@@ -64,7 +64,7 @@ def nights(rng: np.random.Generator) -> tuple[str, Curves]:
     latest = (within & is_within(unlawful, VERDICTS, LIMIT, ONCE))[:, ~over].mean(axis=(0, 1))
     lines.append(
         f"\nOf the sources not over the limit, {100 * usable[0]:.0f} % are `clean` on night 1 and {100 * usable[-1]:.0f} % on night 30 by cumulative counts; "
-        f"{100 * latest[-1]:.0f} % if each latest batch has to be clean as well, which is the reading's default (`latest_batch`). "
+        f"{100 * latest[-1]:.0f} % if each latest batch has to be clean as well (`latest_batch: worst`). "
         f"Of the {bad} over it {wrong[0]:.1f} and {wrong[-1]:.1f} are `clean`; the others are not used, whether marked yet or not.\n"
     )
     return "\n".join(lines), curves

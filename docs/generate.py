@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from models.outcome import SOURCES
 from models.parts import AUDIT, DEAD
-from models.policy import ACTIONS, Match, Policy, Redact, Rule, Sources, Unlawful
+from models.policy import ACTIONS, Calibrated, Match, Policy, Redact, Rule, Sources, Unlawful
 from models.source_rules import Shared, SourceColumns, SourceRules
 from models.strict import Strict
 from models.taggers import BUILT_IN, tagger_class
@@ -79,13 +79,15 @@ _MORE = {
         "rules": "any number; all that act are reasons, the strictest action wins",
     },
     "Sources": {
-        "reading": "the share is taken at its word: strictly over the limit is over",
-        "basis": "what the figures rest on: what detectors found, unaudited",
+        "basis": "what states rest on: `detector` with the literal reading, `audit` with the interval reading",
         "unlawful": "which records count",
         "limit": "of the source's distinct records",
         "min_records": "distinct records from which on an over-limit source is blacklisted; with fewer it is on hold",
         "blacklisted": "what becomes of all records of a blacklisted source",
         "hold": "what becomes of all records of a source on hold",
+        "watch": "the same of a watched one, unless `watch_use: allow`",
+        "insufficient": "the same of one of which too little is known, unless `on_insufficient: allow`",
+        "calibration": "known errors of the detectors, for Rogan–Gladen, which only orders the work",
     },
     "Unlawful": {
         "categories": "any one of these; sets of the taxonomy by name",
@@ -120,15 +122,20 @@ _VALIDATED = {
     "_names": "text, or a list of them",
     "_share": "number from 0 to 1, or a fraction",
     "_density": "number over 0, or a fraction",
+    "_quantile": "number over 0, or a fraction",
+    "_cluster": "number from 1 on, or a fraction",
     "_glob": "glob",
 }
 
 
 def attributes(described: type) -> dict[str, str]:
     """Return what a docstring's section "Attributes" says of each name (several may share a line)."""
+    above = (base for base in described.__bases__ if issubclass(base, Strict) and base is not Strict)
+    said = {name: words for base in above for name, words in attributes(base).items()} | _MORE.get(
+        described.__name__, {}
+    )
     section = (inspect.getdoc(described) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
     entries = re.split(r"^ {4}(?=\w[\w, ]*:)", section, flags=re.M)[1:]
-    said = dict(_MORE.get(described.__name__, {}))
     for entry in entries:
         names, _, words = entry.partition(":")
         for name in names.split(","):
@@ -262,7 +269,7 @@ _FILES = (
     ),
     (
         "`sources.parquet`, `sources.csv`",
-        pa.schema([*SOURCES, ("reading", pa.string()), ("basis", pa.string()), ("withdrawn", pa.string())]),
+        pa.schema([*SOURCES, ("reading", pa.string()), ("withdrawn", pa.string())]),
         "A row a source, sorted by source. Null where a source has no tally of its own or no state.",
     ),
 )
@@ -284,6 +291,14 @@ _MANIFEST = (
         "job",
         "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `reading`, `sample`, `version` …",
     ),
+    (
+        "ledgers",
+        "`entry` and `sha256` of the last entry of `decisions`, `reviews` and `withdrawals` there was before this release, where there was one",
+    ),
+    (
+        "overridden",
+        "overrides that the release went by: `source`, `state`, `entry` of the ledger, `reviewer`, `until`",
+    ),
     ("catalogue", "names in the private store"),
     ("files", "`path`, `size`, `sha256` of every file; `records` and `object` of parts"),
 )
@@ -304,7 +319,7 @@ _SUMMARY = (
 def policy_page() -> str:
     """Return ``policy.md``."""
     parts = [POLICY_HEAD, "## All keys", table(Policy)]
-    for model in (Sources, Unlawful, Rule, Match, Redact):
+    for model in (Sources, Unlawful, Calibrated, Rule, Match, Redact):
         parts += [f"## {model.__name__}", summary(model), table(model)]
     taxonomy = load_taxonomy()
     sets = [f"| `{name}` | {', '.join(f'`{glob}`' for glob in globs)} |" for name, globs in taxonomy.sets.items()]

@@ -36,7 +36,7 @@ from models.tag_pass import LayerRef
 from models.tally import COUNTS
 from models.verdicts import DOORS
 
-FORMAT = 2
+FORMAT = 3
 
 AVERAGE, MOST = 256, 1024
 """Splits of a segment, about and at most; a shard is never divided, so one of more splits makes a longer segment."""

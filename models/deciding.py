@@ -17,18 +17,21 @@ from models.chain import Entry
 from models.decisions import (
     ACKNOWLEDGE,
     ALLOWED,
+    ASSESSMENT,
     CHANGE,
     CHANGES,
     FIGURES,
     JUDGED,
     OVERRIDE,
+    PENDING,
     RELEASE,
     Decisions,
     chain_of,
+    rows_of,
 )
 from models.digest import canonical
 from models.errors import UsageError
-from models.sources import CLEAN, STATES
+from models.sources import STATES
 from models.store import Store
 from models.strict import near_miss
 
@@ -41,7 +44,8 @@ class Released:
         release: its number.
         as_of: its date.
         method: the reading of the rule, and the limit.
-        basis: what figures rest on.
+        otherwise: the state of sources of which nothing is known, which the ledger leaves out.
+        verdicts: name of the set of verdicts that counted, empty for none.
         versions: of policy, taggers and program, by name.
         run: its id.
     """
@@ -49,7 +53,8 @@ class Released:
     release: int
     as_of: str
     method: str
-    basis: str
+    otherwise: str
+    verdicts: str
     versions: Mapping[str, Any]
     run: str
 
@@ -64,7 +69,7 @@ def enter_release(
 
     Args:
         folder: on this machine, for the file while it is written.
-        sources: ``source``, ``state``, ``basis`` and :data:`FIGURES`.
+        sources: ``source``, ``state``, ``basis``, the two gates and :data:`FIGURES`.
         is_current: tells whether no later release came meanwhile, which would then have to be entered in place of this one.
     """
 
@@ -73,34 +78,63 @@ def enter_release(
             each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in entries
         ):
             return None
-        changed = _changed(sources, Decisions(store, entries).states())
-        if not len(changed):
+        ledger = Decisions(store, entries)
+        changed = changed_from(sources, ledger, said.otherwise)
+        if not len(changed) and ledger.otherwise == said.otherwise:
             return None
         write = functools.partial(pq.write_table, changed, compression="zstd")
         name = keep(store, folder, CHANGES, ".parquet", lambda path: write(path))
         sha256 = Path(name).stem
-        return {
-            "kind": RELEASE,
-            "release": said.release,
-            "as_of": said.as_of,
-            "method": said.method,
-            "versions": canonical(dict(said.versions)).decode(),
-            "actor": f"run {said.run}",
-            "changes": {"name": name, "sha256": sha256, "rows": len(changed)},
-        }
+        return {**_facts(said), "changes": {"name": name, "sha256": sha256, "rows": len(changed)}}
 
     return chain_of(store).append(make)
 
 
-def _changed(sources: pa.Table, before: Mapping[str, str]) -> pa.Table:
-    """Return the changes from the states before; what is clean and was so is never looked at by name."""
-    had = pa.array(sorted(before), pa.string())
+def with_pending(ledger: Decisions, sources: pa.Table, said: Released) -> Decisions:
+    """Return the ledger with what the current release changed, if that is not entered yet; nothing is written.
+
+    Args:
+        sources: as of :func:`enter_release`.
+    """
+    if any(each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in ledger.entries):
+        return ledger
+    return Decisions(
+        ledger.store, ledger.entries, rows_of(changed_from(sources, ledger, said.otherwise), _facts(said), PENDING)
+    )
+
+
+def _facts(said: Released) -> dict[str, Any]:
+    return {
+        "kind": RELEASE,
+        "release": said.release,
+        "as_of": said.as_of,
+        "method": said.method,
+        "otherwise": said.otherwise,
+        "verdicts": said.verdicts,
+        "versions": canonical(dict(said.versions)).decode(),
+        "actor": f"run {said.run}",
+    }
+
+
+def changed_from(sources: pa.Table, ledger: Decisions, otherwise: str) -> pa.Table:
+    """Return the states of a table of sources that are not those of the ledger, see :data:`models.decisions.CHANGE`.
+
+    Args:
+        sources: as of :func:`enter_release`.
+        otherwise: see :class:`Released`.
+    """
+    return _changed(sources, ledger.states(), ledger.otherwise, otherwise)
+
+
+def _changed(sources: pa.Table, before: Mapping[str, str], was_otherwise: str, otherwise: str) -> pa.Table:
+    """Return the changes from the states before; a source of which nothing was known and still is not is never looked at by name."""
+    had = pa.array(sorted(source for source, state in before.items() if state != otherwise), pa.string())
     judged = sources.filter(pc.is_valid(sources["state"]))
-    some = judged.filter(pc.or_(pc.not_equal(judged["state"], CLEAN), pc.is_in(judged["source"], had)))
+    some = judged.filter(pc.or_(pc.not_equal(judged["state"], otherwise), pc.is_in(judged["source"], had)))
     rows = [
-        row | {"previous": was, "collect_allowed": ALLOWED[row["state"]][0], "train_allowed": ALLOWED[row["state"]][1]}
-        for row in some.select(["source", "state", *FIGURES, "basis"]).to_pylist()
-        if row["state"] != (was := before.get(row["source"], CLEAN))
+        row | {"previous": before.get(row["source"], was_otherwise)}
+        for row in some.select(["source", "state", "collect_allowed", "train_allowed", *FIGURES, "basis"]).to_pylist()
+        if row["state"] != before.get(row["source"], otherwise)
     ]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["source"])), CHANGE)
 
@@ -130,7 +164,7 @@ def override(store: Store, source: str, state: str, *, reviewer: str, reason: st
             "kind": OVERRIDE,
             "source": source,
             "state": state,
-            "previous": holding.state if holding else ledger.states().get(source, CLEAN),
+            "previous": holding.state if holding else ledger.states().get(source, ledger.otherwise),
             "collect_allowed": allowed[0],
             "train_allowed": allowed[1],
             "basis": "person",
@@ -160,6 +194,40 @@ def acknowledge(store: Store, source: str, *, by: str, reason: str, decided: str
         "release": release,
     }
     return _made(store, lambda _: facts)
+
+
+def enter_assessment(store: Store, said: Mapping[str, Any]) -> Entry:
+    """Enter what a probe of a source came to before more of it is collected, and return the entry.
+
+    Where the last decision on the source is the very same, it is returned, and nothing is entered: a pipeline may ask again.
+
+    Args:
+        said: ``source``, ``state``, ``collect_allowed``, :data:`FIGURES`, ``basis``, ``method``, ``versions``, ``actor``, ``as_of``, and
+            whatever else the decision rests on.
+
+    Raises:
+        UsageError: if it does not say what or who.
+    """
+    _check_said({"source": said["source"], "by": said["actor"]})
+    source, held = said["source"], list[Entry]()
+
+    def make(entries: Sequence[Entry]) -> Mapping[str, Any] | None:
+        held.clear()
+        ledger = Decisions(store, entries)
+        history = ledger.history(source)
+        last = {each.id: each for each in entries}[history[-1]["entry"]] if history else None
+        # It says nothing about training: what is trained on are other records, which have not been seen yet.
+        facts = {"kind": ASSESSMENT, **said, "actor": said["actor"].strip(), "train_allowed": None}
+        if last is not None and {**last.facts, "previous": None} == {**facts, "previous": None}:
+            held.append(last)
+            return None
+        holding = ledger.overrides(said["as_of"]).get(source)
+        states = (
+            [holding.state] if holding else [row["state"] for row in history if row["kind"] in (RELEASE, ASSESSMENT)]
+        )
+        return facts | {"previous": states[-1] if states else ledger.otherwise}
+
+    return chain_of(store).append(make) or held[0]
 
 
 def _made(store: Store, make: Callable[[Sequence[Entry]], Mapping[str, Any]]) -> Entry:

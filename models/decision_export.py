@@ -11,7 +11,7 @@ import orjson
 import pyarrow.parquet as pq
 
 from models.addresses import canonical_host, canonical_url
-from models.decisions import ROW, Decisions
+from models.decisions import ASSESSMENT, RELEASE, ROW, Decisions
 
 FORMATS = ("domains", "url-prefixes", "robots", "jsonl")
 
@@ -33,14 +33,15 @@ def refused(
 ) -> list[dict[str, Any]]:
     """Return the sources that must not be collected on a day, sorted, each with the decision that says so.
 
-    Overrides in force on that day come before what the last release came to.
+    Of releases, which enter a source when its state changes, and assessments before collection the later entry counts; overrides in
+    force on that day come before both.
 
     Args:
         as_of: the day on which overrides are in force.
-        released: releases of a later day do not count.
+        released: releases and assessments of a later day do not count.
         since, until: first and last day of the decisions that are wanted.
     """
-    held = decisions.latest(released)
+    held = decisions.latest(released, (RELEASE, ASSESSMENT))
     by_entry = {each.id: each for each in decisions.entries}
     for source, each in decisions.overrides(as_of).items():
         facts = by_entry[each.entry].facts

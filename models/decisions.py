@@ -1,39 +1,51 @@
 """The ledger of sources: what was decided about each, on which figures, by whom; a chain of entries, see :mod:`models.chain`.
 
-There is an entry for every release that changed the state of a source, which names a Parquet file of those changes by its SHA-256, and one for
-every decision of a person: an *override* of what the figures say, and an *acknowledgement*. A source of which nothing stands here is ``clean``.
-So a release costs as much as changed, not as much as there are sources.
+There is an entry for every release that changed the state of a source, which names a Parquet file of those changes by its SHA-256, one for
+every *assessment* of a probe before collection, and one for every decision of a person: an *override* of what the figures say, and an
+*acknowledgement*. A source of which nothing stands here has the state that the last release says of those: ``clean`` by the literal reading,
+``insufficient`` by the interval reading. So a release costs as much as changed, not as much as there are sources.
 
 Collecting and training are two gates (TC260-003, 5.1 a: above the limit, do not collect; above it after collecting, do not train).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.audits import AUDITED, CONFIRMED, Mark
 from models.chain import Chain, Entry
 from models.digest import digest_of_file
 from models.errors import BrokenChainError
-from models.sources import CLEAN
+from models.source_rule import AUDIT, BASES
+from models.sources import BLACKLISTED, CLEAN, STATES
 from models.store import Store
 
 FOLDER = "decisions"
 CHANGES = "decisions/changes"
 FORMAT = 1
 
-RELEASE, OVERRIDE, ACKNOWLEDGE = "release", "override", "acknowledge"
+RELEASE, OVERRIDE, ACKNOWLEDGE, ASSESSMENT = "release", "override", "acknowledge", "assessment"
 
-ALLOWED = {"clean": (True, True), "hold": (False, False), "blacklisted": (False, False)}
-"""Whether a source may be collected, and trained on, by its state: on hold it exceeds the limit too, if on few records."""
+ALLOWED = {state: (state == CLEAN, state == CLEAN) for state in STATES}
+"""Whether a source may be collected, and trained on, by a state that a person gives it. What a policy allows of sources that are watched or of which
+too little is known is up to the run, whose entry says it."""
+
+AUDIT_BASIS = BASES[AUDIT]
+
+PENDING = "(pending)"
+"""In place of an entry's id: what a release changed and nobody has entered yet."""
 
 JUDGED = "judged"
 """In place of a state in an override: from then on, what the figures say holds again."""
 
-FIGURES = ("read", "distinct", "unlawful", "characters", "unlawful_characters")
+FIGURES = (
+    *("read", "distinct", "unlawful", "low", "characters", "unlawful_characters", "low_characters"),
+    *("estimate_ppm", "lower_ppm", "upper_ppm", *AUDITED, *CONFIRMED, "deff_thousandths"),
+)
 """Columns of the table of sources that a decision rests on."""
 
 CHANGE = pa.schema(
@@ -86,13 +98,16 @@ class Decisions:
 
     Args:
         entries: all of them, in order.
+        pending: what the current release changed and nobody has entered yet, see :data:`ROW`; it counts as the last decision, and is part of
+            no export of the ledger.
 
     Raises:
         BrokenChainError: if a file of changes is not what its entry says.
     """
 
-    def __init__(self, store: Store, entries: Sequence[Entry]) -> None:
+    def __init__(self, store: Store, entries: Sequence[Entry], pending: pa.Table | None = None) -> None:
         self.store, self.entries = store, entries
+        self.pending = ROW.empty_table() if pending is None else pending
 
     def tables(self) -> Iterator[pa.Table]:
         """Give every entry's decisions, see :data:`ROW`, in order."""
@@ -104,29 +119,56 @@ class Decisions:
 
     def history(self, source: str) -> list[dict[str, Any]]:
         """Return what was decided about a source, the first decision first."""
-        found = (table.filter(pc.equal(table["source"], source)) for table in self.tables())
+        found = (table.filter(pc.equal(table["source"], source)) for table in (*self.tables(), self.pending))
         return [row for table in found for row in table.to_pylist()]
 
-    def latest(self, as_of: str = "9999-12-31") -> dict[str, dict[str, Any]]:
+    def latest(self, as_of: str = "9999-12-31", kinds: Collection[str] = (RELEASE,)) -> dict[str, dict[str, Any]]:
         """Return the last change of state of every source that has one, by source: what releases came to, overrides with them.
 
         Args:
-            as_of: releases of a later day do not count.
+            as_of: entries of a later day do not count.
+            kinds: of the entries that count, in the order of the ledger.
         """
         found: dict[str, dict[str, Any]] = {}
         for entry in self.entries:
-            if entry.facts["kind"] == RELEASE and entry.facts["as_of"] <= as_of:
+            if entry.facts["kind"] in kinds and entry.facts["as_of"] <= as_of:
                 found.update((row["source"], row) for row in _table(self.store, entry).to_pylist())
+        if RELEASE in kinds:
+            found.update((row["source"], row) for row in self.pending.to_pylist() if row["as_of"] <= as_of)
         return found
 
     def states(self) -> dict[str, str]:
-        """Return the last state of every source that is not clean."""
+        """Return the last state of every source of which one stands here."""
         found: dict[str, str] = {}
         for entry in self.entries:
             if entry.facts["kind"] == RELEASE:
                 table = _changes(self.store, entry)
                 found.update(zip(table["source"].to_pylist(), table["state"].to_pylist(), strict=True))
-        return {source: state for source, state in found.items() if state != CLEAN}
+        return found
+
+    @property
+    def otherwise(self) -> str:
+        """The state of all other sources, as the last release that was entered has it."""
+        last = (each.facts["otherwise"] for each in reversed(self.entries) if each.facts["kind"] == RELEASE)
+        return next(last, CLEAN)
+
+    def marks(self) -> dict[str, Mark]:
+        """Return what stays of sources that verdicts blacklisted; what people decided instead changes nothing of it."""
+        found: dict[str, Mark] = {}
+        for entry in self.entries:
+            if entry.facts["kind"] != RELEASE:
+                continue
+            table, verdicts = _changes(self.store, entry), entry.facts["verdicts"]
+            for source, state, basis in zip(
+                *(table[name].to_pylist() for name in ("source", "state", "basis")), strict=True
+            ):
+                before = found.get(source)
+                if basis == AUDIT_BASIS and state == BLACKLISTED:
+                    # Back after an override, or marked again: what counted the first time it was marked still does not clear it.
+                    found[source] = before if before and before.entry else Mark(entry.number, verdicts)
+                elif before and before.entry and not basis.startswith(OVERRIDE):
+                    found[source] = replace(before, entry=0)
+        return found
 
     def overrides(self, as_of: str) -> dict[str, Override]:
         """Return the overrides in force on a day, by source: of each the last one decided by then, unless it has run out."""
@@ -194,10 +236,19 @@ def _changes(store: Store, entry: Entry) -> pa.Table:
 
 def _table(store: Store, entry: Entry) -> pa.Table:
     facts = entry.facts
-    same = {name: facts.get(name) for name in ROW.names} | {"entry": entry.id}
     if facts["kind"] != RELEASE:
-        return pa.Table.from_pylist([same], ROW)
-    changes = _changes(store, entry)
+        return pa.Table.from_pylist([{name: facts.get(name) for name in ROW.names} | {"entry": entry.id}], ROW)
+    return rows_of(_changes(store, entry), facts, entry.id)
+
+
+def rows_of(changes: pa.Table, facts: Mapping[str, Any], entry: str) -> pa.Table:
+    """Return the changes of a release, see :data:`CHANGE`, as decisions, see :data:`ROW`.
+
+    Args:
+        facts: of the release's entry.
+        entry: its id.
+    """
+    same = {name: facts.get(name) for name in ROW.names} | {"entry": entry}
     columns = [
         changes[field.name]
         if field.name in CHANGE.names

@@ -43,6 +43,8 @@ class Job:
         allow_empty: whether globs may match nothing and new shards may hold no record.
         withdrawn: what is withdrawn, see :func:`models.withdrawals.keep_in_force`; empty for nothing.
         overrides: what people decided about sources, see :func:`models.overrides.keep_in_force`; empty for nothing.
+        verdicts: what people found in records, see :func:`models.audits.keep_verdicts`; empty for nothing.
+        marks: sources that verdicts put on the blacklist before, see :func:`models.audits.keep_marks`; empty for none.
         max_dead_share_ppm, max_dead_least: dead letters allowed, of a million entries, and always so many.
     """
 
@@ -61,11 +63,18 @@ class Job:
     allow_empty: bool = False
     withdrawn: str = ""
     overrides: str = ""
+    verdicts: str = ""
+    marks: str = ""
 
     @cached_property
     def wanted(self) -> dict[str, str]:
         """Digest of every tagger by its name."""
         return {tagger.name: tagger.digest for tagger in self.taggers}
+
+    @cached_property
+    def epoch(self) -> str:
+        """Digest of all taggers: the detectors by which records are sorted into strata. Verdicts of people survive it."""
+        return digest_of(self.wanted)
 
     @cached_property
     def screening(self) -> str:
@@ -95,12 +104,16 @@ class Job:
                 "limit": str(policy.sources.limit),
                 "min_records": policy.sources.min_records,
                 "actions": policy.sources.actions,
+                "otherwise": policy.sources.otherwise,
+                "parameters": policy.sources.parameters,
+                "calibration": [each.model_dump() for each in policy.sources.calibration],
                 "taxonomy": policy.taxonomy,
                 "rules": [
                     rule.model_dump(include={"id", "title", "title_zh", "clause", "action"}) for rule in policy.rules
                 ],
             },
             "taggers": self.wanted,
+            "epoch": self.epoch,
             "reading": self.reading.digest,
             "source_from": self.reading.source_from,
             "sample": self.sample,
@@ -110,6 +123,7 @@ class Job:
             "version": version,
             # Only where there are some, so that a release without is described as ever.
             **({"overrides": self.overrides} if self.overrides else {}),
+            **({"verdicts": self.verdicts} if self.verdicts else {}),
             **({"source_keys": self._source_keys} if self.reading.keys is not None else {}),
         }
 

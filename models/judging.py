@@ -1,9 +1,10 @@
 """Judging: from the tallies of all splits to the states of sources, and to what must be released again."""
 
+import bisect
 import functools
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,21 @@ from backports import zstd
 
 from models.addressed import keep
 from models.agenda import Agenda, Portion, together
+from models.audits import NOTHING as NO_VERDICTS
+from models.audits import Evidences, evidences, present_strata, read_marks, read_verdicts, shards_of
 from models.bundle import NOTHING, Bundle, Receipts, read_bundle
-from models.digest import digest_of_file
 from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
-from models.overrides import read_in_force
+from models.layer import Merged
+from models.policy import Decider
 from models.shard import Split
-from models.sources import STATES, SourceStates, StatesByName, judge, source_keys
+from models.source_states import write_states
+from models.sources import SourceStates, StatesByName
 from models.standing import Standing, stand, stood
-from models.store import Store, scratch_file
-from models.summing import GroupWriter, Sums
-from models.tag_pass import LayerRef
-from models.tally import COUNTS, SCHEMA, Tally
-
-FEW = 100_000
-"""Up to so many sources that are not clean are looked up by name: a table of them is made anew for every segment."""
-
-JUDGED = SCHEMA.append(pa.field("state", pa.string()))
-"""Columns of the table of judged sources."""
+from models.store import Store
+from models.summing import Sums
+from models.tag_pass import LayerRef, read_merged
+from models.tally import COUNTS
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def judge_sources(agenda: Agenda, bundles: Iterable[Bundle], job: Job, store: St
     with Sums(dict.fromkeys(COUNTS, "sum"), folder) as sums:
         check_dead(all_of.tallied(sums), job)
         all_of.check_yield()
-        states, named, counts = _write_states(sums, job, store, folder)
+        states, named, counts = write_states(sums, _evidences(all_of, job, store), job, store, folder)
     file = StateFile(named[0], named[1], agenda.splits, agenda.name)
     work, splits, size = [], 0, 0
     for number, portion in enumerate(all_of.portions):
@@ -137,6 +135,17 @@ def judge_sources(agenda: Agenda, bundles: Iterable[Bundle], job: Job, store: St
     text = orjson.dumps(work)
     name = keep(store, folder, "agendas/work", ".json", lambda path: path.write_bytes(text))
     return Judged(file, name, counts, splits, size)
+
+
+def _evidences(all_of: "_AllOf", job: Job, store: Store) -> Evidences:
+    """Return what people's verdicts say of sources, found again in the layers of the shards that they name."""
+    if not (job.verdicts or job.marks):
+        return NO_VERDICTS
+    verdicts = read_verdicts(store, job.verdicts)
+    twins = dict(all_of.agenda.facts(store)["twins"])
+    splits = all_of.known_of(shards_of(verdicts, twins))
+    strata_now = present_strata(verdicts, twins, splits, Decider(job.policy))
+    return evidences(verdicts, strata_now, read_marks(store, job.marks), store)
 
 
 def _keep_due(due: Sequence[tuple[int, str]], store: Store, folder: Path) -> str:
@@ -175,6 +184,19 @@ class _AllOf:
             ):
                 yield Entries(functools.partial(standing.name, at), entries, dead, errors, lost)
 
+    def known_of(self, paths: Collection[str]) -> Iterator[tuple[str, Merged]]:
+        """Give what is known of all splits of some shards, with the path of the shard; other segments are not read."""
+        ordered = sorted(paths)
+        for number, portion in enumerate(self.portions):
+            if portion.kept is not None:
+                first, last = portion.kept.first, portion.kept.last
+                if bisect.bisect_left(ordered, first) == bisect.bisect_right(ordered, last):
+                    continue
+            receipts = self.receipts(number)
+            for each in stood(portion, receipts, self.catalogue, self.job, self.store):
+                if (path := each.place[0]) in paths:
+                    yield path, read_merged(each.layers(receipts), each.split, self.job, self.store)
+
     def _note_yield(self, portion: Portion, number: int) -> None:
         receipts = self.receipts(number)
         for each in stood(portion, receipts, self.catalogue, self.job, self.store):
@@ -199,36 +221,6 @@ class _AllOf:
     def sizes(self, portion: Portion, number: int, due: Sequence[tuple[int, str]]) -> int:
         splits = stood(portion, self.receipts(number), self.catalogue, self.job, self.store)
         return sum(splits[at].split.size for at, _ in due)
-
-
-def _write_states(
-    sums: Sums, job: Job, store: Store, folder: Path
-) -> tuple[SourceStates | StatesByName, tuple[str, str], dict[str, int]]:
-    """Judge every source, what people decided before what the figures say, and return the states, the names of state file and table, and how many sources have each state."""
-    limit, least = job.policy.sources.limit, job.policy.sources.min_records
-    decided = read_in_force(store, job.overrides)
-    keys, codes, names = [], [], [pa.array([], pa.string())]
-    with scratch_file(folder) as path:
-        writer = GroupWriter(path, JUDGED)
-        for chunk in sums.chunks():
-            judged = decided.over(chunk["source"], judge(Tally(chunk), limit, least))
-            keys.append(source_keys(chunk["source"]))
-            codes.append(judged)
-            names += chunk["source"].filter(pa.array(judged > 0)).chunks
-            said = pa.array(np.array(STATES)[judged], pa.string())
-            writer.write(chunk.append_column("state", said))
-        writer.close()
-        table = f"states/{digest_of_file(path)}.parquet"
-        store.create_once(table, path)
-    every = np.concatenate(codes)
-    states = SourceStates.of_keys(np.concatenate(keys), every)
-    counts = {
-        STATES[code]: count for code, count in enumerate(np.bincount(every, minlength=len(STATES)).tolist()) if count
-    }
-    file = keep(store, folder, "states", ".arrow", states.write)
-    if len(states.keys) <= FEW:
-        return StatesByName(pa.concat_arrays(names), every[every > 0]), (file, table), counts
-    return states, (file, table), counts
 
 
 def release_tasks(judged: Judged, agenda: Agenda, job: Job, store: Store) -> Iterator[ReleaseTask]:

@@ -36,21 +36,29 @@ from models.coverage import coverage
 from models.errors import ConservationError
 from models.job import Job
 from models.judging import Entries, Judged, Work, check_dead, due_of
+from models.policy import Sources
 from models.release_pass import Released
+from models.source_reading import SourceReading
+from models.source_rule import BASES, uses
+from models.source_states import BY_VERDICTS, judged_schema
 from models.sources import STATES
 from models.standing import Stood, stood, tallies_of
 from models.store import Store
-from models.summing import GroupWriter, Sums
+from models.summing import GroupWriter, How, Sums
 from models.tally import COUNTS
 from models.verdicts import DOORS
+
+_SUMMED = ("read", *COUNTS[1:], "estimate_ppm", *BY_VERDICTS)
 
 SOURCES = pa.schema(
     [
         *((name, pa.string()) for name in ("source", "kind", "state")),
-        *((name, pa.int64()) for name in ("read", *COUNTS[1:], *DOORS)),
+        *((name, pa.bool_()) for name in ("collect_allowed", "train_allowed")),
+        *((name, pa.string()) for name in ("basis",)),
+        *((name, pa.int64()) for name in (*_SUMMED, *DOORS)),
     ]
 )
-"""Columns of the table of sources: null where a source has no tally of its own or no state."""
+"""Columns of the table of sources: null where a source has no tally of its own or no state, and where its reading has no such figure."""
 
 _TAGGED = ("known", "kinds", "entries", "lost", "characters", "withdrawn", "languages")
 """Columns that a row of the catalogue takes from a receipt."""
@@ -267,7 +275,13 @@ def conclude(
     return Outcome(
         base,
         index,
-        keep(store, folder, "catalogues", ".sources.parquet", _Sources(catalogue, judged, store, folder).write),
+        keep(
+            store,
+            folder,
+            "catalogues",
+            ".sources.parquet",
+            _Sources(catalogue, judged, job.policy.sources, store, folder).write,
+        ),
         {name: sum(ref.counts[name] for ref in refs) for name in TOTALS},
         {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},
         tuple((path, twin) for path, twin in facts["twins"]),
@@ -300,26 +314,23 @@ class _Sources:
 
     catalogue: Catalogue
     judged: Judged
+    policy: Sources
     store: Store
     folder: Path
 
     def write(self, path: Path) -> None:
-        how = {
-            "read": "sum",
-            **dict.fromkeys((*COUNTS[1:], *DOORS), "sum"),
-            "state": "max",
-            "least": "min",
-            "most": "max",
-        }
-        with Sums(how, self.folder) as sums:  # type: ignore[arg-type]
+        judged = judged_schema(self.policy)
+        names = dict.fromkeys(name for name in judged.names if name not in ("source", "records"))
+        how: dict[str, How] = {"read": "sum", "least": "min", "most": "max", **dict.fromkeys((*names, *DOORS), "sum")}
+        with Sums(how, self.folder) as sums:
             for ref in self.catalogue.segments:
                 sums.add(self._read(ref))
             with pq.ParquetFile(self.store.local(self.judged.states.sources)) as file:
-                for batch in file.iter_batches():
-                    sums.add(_coded(pa.Table.from_batches([batch])))
+                for batch in file.iter_batches(columns=["source", *names]):
+                    sums.add(pa.Table.from_batches([batch]))
             writer = GroupWriter(path, SOURCES)
             for chunk in sums.chunks():
-                writer.write(_finished(chunk))
+                writer.write(_finished(chunk, self.policy))
             writer.close()
 
     def _read(self, ref: SegmentRef) -> pa.Table:
@@ -332,12 +343,7 @@ class _Sources:
         return table.filter(pc.not_equal(table["source"].cast(pa.string()), ""))
 
 
-def _coded(judged: pa.Table) -> pa.Table:
-    states = pc.index_in(judged["state"], pa.array(STATES)).cast(pa.int64())
-    return judged.drop_columns(["records", "state"]).append_column("state", states)
-
-
-def _finished(sums: pa.Table) -> pa.Table:
+def _finished(sums: pa.Table, policy: SourceReading) -> pa.Table:
     """Return sums as rows of the table.
 
     Raises:
@@ -350,12 +356,16 @@ def _finished(sums: pa.Table) -> pa.Table:
         raise ConservationError(f"source {sums['source'][at].as_py()}: {read[at]} records read, {out[at]} went out")
     names = pa.array([*KINDS, "mixed"])
     mixed = pc.if_else(pc.equal(sums["least"], sums["most"]), sums["least"], len(KINDS))
+    state, basis = (sums[name].combine_chunks() for name in ("state", "basis"))
+    of_state = (pa.array(STATES), *(pa.array(uses(policy, gate)) for gate in ("collect", "train")))
+    figures = [*_SUMMED, *DOORS]
     return pa.Table.from_arrays(
         [
             sums["source"],
             names.take(mixed.combine_chunks()),
-            pa.array(STATES).take(sums["state"].combine_chunks()),
-            *(sums[name] for name in SOURCES.names[3:]),
+            *(values.take(state) for values in of_state),
+            pa.array(BASES).take(basis),
+            *(sums[name] if name in sums.column_names else pa.nulls(len(sums), pa.int64()) for name in figures),
         ],
         schema=SOURCES,
     )

@@ -43,10 +43,11 @@ class InForce:
         at = self._at(sources)
         return np.where(at >= 0, decided[at], codes).astype(np.uint8)
 
-    def basis(self, sources: pa.ChunkedArray, basis: str) -> pa.Array:
-        """Return what each source's state rests on: the given basis, or ``override D0001``."""
-        said = [f"override {entry}" for entry, _ in self.entries.values()]
-        return pa.array([*said, basis], pa.string()).take(pa.array(self._at(sources) % (len(said) + 1)))
+    def basis(self, sources: pa.ChunkedArray, basis: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return what each source's state rests on: the basis that it has, or ``override D0001``."""
+        said = pa.array([f"override {entry}" for entry, _ in self.entries.values()], pa.string())
+        at = self._at(sources)
+        return pc.if_else(pa.array(at >= 0), said.take(pa.array(np.maximum(at, 0))), basis)
 
     def _at(self, sources: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         found = pc.index_in(sources, value_set=pa.array(list(self.entries), pa.string()))

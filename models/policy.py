@@ -10,14 +10,17 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from models.digest import digest_of
 from models.errors import UsageError
 from models.findings import ERROR, UNSCANNED, Finding
+from models.source_reading import SourceReading
+from models.sources import CLEAN, INSUFFICIENT, STATES
 from models.strict import Density, Share, Strict, load_yaml, parse
 from models.taxonomy import Glob, load_shipped, load_taxonomy, matches
 
@@ -35,24 +38,107 @@ class Unlawful(Strict):
     at_least_score: Share
 
 
-class Sources(Strict):
-    """When the share of unlawful records makes a source's records unusable.
+SourceAction = Literal["keep", "quarantine", "drop"]
 
-    A source is over the limit if ``unlawful / records > limit``, strictly and in integers.
+
+class Calibrated(Strict):
+    """What the detectors did on records with verdicts that are like those of some sources; for Rogan-Gladen, which only orders the work.
+
+    Sensitivity is ``caught / unlawful``, specificity ``passed / lawful``. They do not carry over from one kind of text to another, nor from one
+    epoch of detectors to the next.
+
+    Attributes:
+        sources: keys of the sources that it holds for; the first entry that fits a source counts.
+        caught, unlawful: of how many unlawful records they flagged how many.
+        passed, lawful: of how many lawful records they left alone how many.
+        set: SHA-256 of the calibration set.
+        epoch: of the detectors that were calibrated, as the manifest has it; others go without. Empty for whichever there are.
     """
 
-    reading: Literal["literal"]
-    basis: Literal["detector"]
+    sources: Glob = "*"
+    caught: int = Field(strict=True, ge=0)
+    unlawful: Count
+    passed: int = Field(strict=True, ge=0)
+    lawful: Count
+    set: str = Field(pattern=r"^[0-9a-f]{64}$")
+    epoch: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> "Calibrated":
+        if self.caught > self.unlawful or self.passed > self.lawful:
+            raise ValueError("caught, passed: no more can be caught than are unlawful, nor passed than are lawful")
+        return self
+
+
+class Sources(SourceReading):
+    """When a source's records are unusable: the reading of the rule, and what it goes by.
+
+    Literal: a source is over the limit if ``unlawful / distinct > limit``, strictly and in integers. Interval: verdicts of people decide.
+    """
+
+    reading: Literal["literal", "interval"]
+    basis: Literal["detector", "audit"]
     unlawful: Unlawful
     limit: Share
-    min_records: Count
-    blacklisted: Literal["keep", "quarantine", "drop"]
-    hold: Literal["keep", "quarantine", "drop"]
+    min_records: Count = 100
+    blacklisted: SourceAction
+    hold: SourceAction
+    watch: SourceAction = "quarantine"
+    insufficient: SourceAction = "quarantine"
+    calibration: tuple[Calibrated, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_reading(self) -> "Sources":
+        wrong = []
+        if (self.basis == "audit") != (self.reading == "interval"):
+            wrong.append(
+                f"reading, basis: {self.reading} goes with basis: {_BASIS[self.reading]}, not with {self.basis}; change one of them"
+            )
+        if self.reading == "literal" and "min_records" not in self.model_fields_set:
+            wrong.append(
+                "min_records: the literal reading needs it, the least number of distinct records to blacklist on"
+            )
+        if self.latest_batch == "worst":
+            wrong.append(
+                "latest_batch: 'worst' would depend on the order of nights, for batches have no order of their own here; "
+                "write 'ignore' or leave it out"
+            )
+        if self.calibration and self.reading == "literal":
+            wrong.append(
+                "calibration: the literal reading takes detectors at their word; remove it, or read by interval"
+            )
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The reading as JSON values, exact; :class:`models.source_reading.SourceReading` takes them back."""
+        facts = ((name, getattr(self, name)) for name in SourceReading.model_fields)
+        return {name: str(value) if isinstance(value, Fraction) else value for name, value in facts}
 
     @property
     def actions(self) -> dict[str, str]:
         """The action on a record by the state of its source; other states do not act."""
-        return {"blacklisted": self.blacklisted, "hold": self.hold}
+        acting: dict[str, str] = {"blacklisted": self.blacklisted, "hold": self.hold}
+        if self.watch_use != "allow":
+            acting["watch"] = self.watch
+        if self.on_insufficient != "allow":
+            acting["insufficient"] = self.insufficient
+        return acting
+
+    @property
+    def otherwise(self) -> str:
+        """The state of a source of which nothing is known."""
+        return INSUFFICIENT if self.reading == "interval" else CLEAN
+
+    @functools.cached_property
+    def acting(self) -> npt.NDArray[np.bool_]:
+        """Whether each state acts on records, by code."""
+        return np.array([state in self.actions for state in STATES])
+
+
+_BASIS = {"literal": "detector", "interval": "audit"}
 
 
 class Match(Strict):
@@ -144,7 +230,10 @@ class Policy(Strict):
             + [str(value) for key, value in rule.match if key != "category"]
             for rule in self.rules
         ]
-        return digest_of({"format": _FORMAT, "rules": rules, "sources": self.sources.actions})
+        acts = {"sources": self.sources.actions}
+        if self.sources.otherwise in self.sources.actions:
+            acts["otherwise"] = {self.sources.otherwise: self.sources.actions[self.sources.otherwise]}
+        return digest_of({"format": _FORMAT, "rules": rules, **acts})
 
     @functools.cached_property
     def counting_digest(self) -> str:
@@ -200,7 +289,7 @@ class Decider:
     def decide(self, length_in_code_points: int, findings: Sequence[Finding], source_state: str = "") -> Verdict:
         """Return what becomes of one record with all its findings, and why.
 
-        The length is that of the original text; the source state is ``blacklisted``, ``hold``, or empty for no say;
+        The length is that of the original text; the source state is one of those that act, or empty for no say;
         ValueError for another state, and for a finding by which a tagger failed: the record is dead, not decided.
         """
         matched: dict[int, list[Finding]] = {}

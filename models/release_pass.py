@@ -107,8 +107,8 @@ def release_digest(split: str, known: Known, job: Job, states: SourceStates, wit
         split: digest of the split.
         withdrawn: ids of the withdrawals.
     """
-    named = (STATES[code] if code else "" for code in states.lookup(pa.array(known.sources, pa.string())))
-    special = [[name, state] for name, state in zip(known.sources, named, strict=True) if state]
+    codes = states.lookup(pa.array(known.sources, pa.string()))
+    special = [[known.sources[at], STATES[codes[at]]] for at in acts_otherwise(codes, states.otherwise, job)]
     again = {tagger.name: tagger.digest for tagger in rechecking(known, job)}
     return digest_of_release(split, known.digest, special, again, job, withdrawn)
 
@@ -125,7 +125,7 @@ def digest_of_release(
 
     Args:
         known: digest of what is known.
-        special: sources of the split that are not clean, with their states.
+        special: sources of the split that act otherwise than most, with their states, see :func:`acts_otherwise`.
         again: digests of the taggers that look at redacted text, by name.
         withdrawn: ids of the withdrawals that name entries of the split.
     """
@@ -140,6 +140,17 @@ def digest_of_release(
             "withdrawn": sorted(withdrawn),
         }
     )
+
+
+def acts_otherwise(codes: npt.NDArray[np.uint8], otherwise: int, job: Job) -> Rows:
+    """Return where states act on records otherwise than that of sources of which nothing is known does: clean ones are all alike then.
+
+    Args:
+        codes: shape (n,), index in :data:`models.sources.STATES`.
+        otherwise: code of a source of which nothing is known; that it acts, and how, is in the policy's digest.
+    """
+    acting = np.where(job.policy.sources.acting, np.arange(len(STATES)), 0)
+    return np.flatnonzero(acting[codes] != acting[otherwise])
 
 
 def rechecking(known: Known, job: Job) -> list[Tagger]:

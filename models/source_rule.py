@@ -27,11 +27,9 @@ from models.intervals import (
     rogan_gladen,
 )
 from models.source_reading import SourceReading
-from models.sources import is_over
+from models.sources import STATES, is_over
 
-CLEAN, INSUFFICIENT, WATCH, HOLD, BLACKLISTED = range(5)
-STATES = ("clean", "insufficient", "watch", "hold", "blacklisted")
-"""By code, each worse than the one before. ``watch`` and ``hold`` are one state of the rule, told apart by the estimate."""
+CLEAN, INSUFFICIENT, WATCH, HOLD, BLACKLISTED = range(len(STATES))
 
 DETECTOR, ROGAN_GLADEN, AUDIT, MANUAL = range(4)
 BASES = ("detector", "rogan-gladen", "audit", "manual")
@@ -163,7 +161,7 @@ def judge(
     if manual is not None:
         basis = np.where(manual == NOT_MANUAL, basis, np.uint8(MANUAL))
         state = np.where(manual == NOT_MANUAL, state, manual)
-    collect, train = (_uses(reading, gate)[state] for gate in ("collect", "train"))
+    collect, train = (uses(reading, gate)[state] for gate in ("collect", "train"))
     return Judgement(state, basis, interval, released, collect, train & (stage == "post"))
 
 
@@ -276,8 +274,8 @@ def _raw(evidence: Evidence) -> Interval:
     return Interval(share, np.zeros(share.shape), np.ones(share.shape))
 
 
-def _uses(reading: SourceReading, gate: Literal["collect", "train"]) -> Flags:
-    """Return for each state whether a gate is open."""
+def uses(reading: SourceReading, gate: str) -> Flags:
+    """Return for each state, by code, whether a gate is open: ``collect`` or ``train``."""
     enough = {"allow", gate}
     undecided = [reading.on_insufficient in enough, reading.watch_use in enough]
     return np.array([True, *undecided, False, False])

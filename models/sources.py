@@ -1,8 +1,4 @@
-"""Source states: the literal reading of the five per cent rule.
-
-"Literal" takes the rule on what the detectors found, with no allowance for their errors: a source is over the limit when
-``unlawful / distinct > limit``, strictly, compared in integers (TC260-003, 5.1 a: more than 5 %).
-"""
+"""States of sources as they are named, kept and looked up; :mod:`models.source_rule` decides them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,21 +12,10 @@ import pyarrow.compute as pc
 from pyarrow import ipc
 
 from models.errors import ToolError
-from models.tally import Tally
 
-CLEAN, HOLD, BLACKLISTED = "clean", "hold", "blacklisted"
-STATES = (CLEAN, HOLD, BLACKLISTED)
-"""In the order of their codes in state files."""
-
-
-def judge(tally: Tally, limit: Fraction, min_records: int) -> npt.NDArray[np.uint8]:
-    """Return the code of each source's state, in the order of the tally.
-
-    Strictly over the limit: ``blacklisted`` from ``min_records`` distinct records on, ``hold`` below; otherwise ``clean``.
-    """
-    unlawful, distinct = tally.table["unlawful"].to_numpy(), tally.table["distinct"].to_numpy()
-    codes = np.where(is_over(unlawful, distinct, limit), np.where(distinct >= min_records, 2, 1), 0)
-    return codes.astype(np.uint8)
+CLEAN, INSUFFICIENT, WATCH, HOLD, BLACKLISTED = "clean", "insufficient", "watch", "hold", "blacklisted"
+STATES = (CLEAN, INSUFFICIENT, WATCH, HOLD, BLACKLISTED)
+"""By code, each worse than the one before. ``watch`` and ``hold`` are one state of the rule, told apart by the estimate."""
 
 
 def is_over(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64], limit: Fraction) -> npt.NDArray[np.bool_]:
@@ -52,48 +37,57 @@ def source_keys(sources: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class SourceStates:
-    """The states that are not ``clean``, as a sorted table that is looked up by key.
+    """States as a sorted table that is looked up by key; it leaves out the state that sources have of which nothing is known.
+
+    That is nearly every source: most are clean by the literal reading, and by the interval reading most have no verdict.
 
     Attributes:
         keys: shape (n,), ascending.
         codes: shape (n,), index in :data:`STATES`.
+        otherwise: code of all sources that are not in the table, judged or not.
     """
 
     keys: npt.NDArray[np.uint64]
     codes: npt.NDArray[np.uint8]
+    otherwise: int = 0
 
     @classmethod
-    def of(cls, tally: Tally, codes: npt.NDArray[np.uint8]) -> "SourceStates":
+    def of(
+        cls, sources: pa.Array | pa.ChunkedArray, codes: npt.NDArray[np.uint8], otherwise: int = 0
+    ) -> "SourceStates":
         """Return the states of judged sources; see :meth:`of_keys`."""
-        return cls.of_keys(source_keys(tally.table["source"]), codes)
+        return cls.of_keys(source_keys(sources), codes, otherwise)
 
     @classmethod
-    def of_keys(cls, keys: npt.NDArray[np.uint64], codes: npt.NDArray[np.uint8]) -> "SourceStates":
+    def of_keys(cls, keys: npt.NDArray[np.uint64], codes: npt.NDArray[np.uint8], otherwise: int = 0) -> "SourceStates":
         """Return the states of all judged sources, given by their keys.
 
         Raises:
-            ToolError: if the key of a source that is not clean is also another's: that one would be held with it.
+            ToolError: if a source that would be in the table shares its key with another: that one would have its state too.
         """
         order = np.argsort(keys)
         keys, codes = keys[order], codes[order]
         same = np.flatnonzero(keys[1:] == keys[:-1])
-        if len(same) and (codes[same] | codes[same + 1]).any():
-            raise ToolError("two sources share an 8-byte key and one of them is not clean; rename one of them")
-        kept = codes > 0
-        return cls(keys[kept], codes[kept])
+        kept = codes != otherwise
+        if len(same) and (kept[same] | kept[same + 1]).any():
+            raise ToolError(
+                f"two sources share an 8-byte key and one of them is not {STATES[otherwise]}; rename one of them"
+            )
+        return cls(keys[kept], codes[kept], otherwise)
 
     def lookup(self, sources: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint8]:
         """Return the code of each source."""
         if not len(self.keys) or not len(sources):
-            return np.zeros(len(sources), np.uint8)
+            return np.full(len(sources), self.otherwise, np.uint8)
         keys = source_keys(sources)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        codes: npt.NDArray[np.uint8] = np.where(self.keys[at] == keys, self.codes[at], 0).astype(np.uint8)
+        codes: npt.NDArray[np.uint8] = np.where(self.keys[at] == keys, self.codes[at], self.otherwise).astype(np.uint8)
         return codes
 
     def write(self, path: Path) -> None:
         """Write an Arrow IPC file, uncompressed, to be memory-mapped."""
         table = pa.table({"key": self.keys, "code": self.codes})
+        table = table.replace_schema_metadata({"otherwise": STATES[self.otherwise]})
         with pa.OSFile(str(path), "wb") as file, ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
 
@@ -101,7 +95,8 @@ class SourceStates:
     def read(cls, path: Path) -> "SourceStates":
         """Map a state file into memory."""
         table = ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
-        return cls(table["key"].to_numpy(), table["code"].to_numpy())
+        otherwise = STATES.index(table.schema.metadata[b"otherwise"].decode())
+        return cls(table["key"].to_numpy(), table["code"].to_numpy(), otherwise)
 
 
 @dataclass(frozen=True)
@@ -111,13 +106,15 @@ class StatesByName:
     Attributes:
         names: shape (n,), strings.
         codes: shape (n,), index in :data:`STATES`.
+        otherwise: code of all other sources.
     """
 
     names: pa.Array
     codes: npt.NDArray[np.uint8]
+    otherwise: int = 0
 
     def lookup(self, sources: pa.Array) -> npt.NDArray[np.uint8]:
         """Return the code of each source."""
         at = pc.fill_null(pc.index_in(sources, value_set=self.names), -1).to_numpy()
-        codes: npt.NDArray[np.uint8] = np.append(self.codes, np.uint8(0))[at]
+        codes: npt.NDArray[np.uint8] = np.append(self.codes, np.uint8(self.otherwise))[at]
         return codes

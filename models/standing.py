@@ -15,7 +15,7 @@ from models.bundle import Receipts
 from models.catalogue import Catalogue, Segment, wanted_by
 from models.errors import ConservationError
 from models.job import Job
-from models.release_pass import digest_of_release, rechecking_kinds
+from models.release_pass import acts_otherwise, digest_of_release, rechecking_kinds
 from models.shard import Split
 from models.sources import STATES, SourceStates, StatesByName
 from models.store import Store
@@ -120,7 +120,7 @@ class Standing:
             names = source.dictionary
             of_names = states.lookup(names)
             codes = of_names[source.indices.to_numpy()]
-            at = np.flatnonzero(codes)
+            at = acts_otherwise(codes, states.otherwise, job)
             rows = self.tallies["row"].to_numpy()[at].tolist()
             named = names.take(source.indices.take(pa.array(at))).to_pylist()
             for row, name, code in zip(rows, named, codes[at].tolist(), strict=True):

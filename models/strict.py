@@ -53,6 +53,13 @@ def _density(value: Any) -> Fraction:
     return density
 
 
+def _cluster(value: Any) -> Fraction:
+    cluster = _exact(value)
+    if cluster < 1:
+        raise ValueError(f"must be 1 or more, is {_show(value)}")
+    return cluster
+
+
 def _quantile(value: Any) -> Fraction:
     quantile = _exact(value)
     if quantile <= 0:
@@ -64,6 +71,8 @@ Share = Annotated[Fraction, PlainValidator(_share)]
 """An exact number from 0 to 1, written as a decimal or as a fraction such as ``5/100``."""
 Density = Annotated[Fraction, PlainValidator(_density)]
 """An exact number over 0."""
+Cluster = Annotated[Fraction, PlainValidator(_cluster)]
+"""How many records a cluster has on average, an exact number from 1 on."""
 Quantile = Annotated[Fraction, PlainValidator(_quantile)]
 """A quantile of the normal distribution on its upper half, as an exact number such as 1.96."""
 

@@ -268,19 +268,39 @@ def _tag(
     stream: ShardStream | None,
     purged: Sequence[int],
 ) -> Layer:
-    for tagger in taggers:
-        ensure_loaded(tagger, job.wanted[tagger.name])
     builder = LayerBuilder()
     masked: dict[str, str] = {}
+    for parsed, found in tagged_entries(split, taggers, job, opener, beat, stream):
+        builder.add(parsed, found, _mask(parsed.documents, job, masked))
+    ran = {tagger.name: job.wanted[tagger.name] for tagger in taggers}
+    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening}, purged)
+
+
+def tagged_entries(
+    split: Split,
+    taggers: Sequence[Tagger],
+    job: Job,
+    opener: Opener,
+    beat: Beat,
+    stream: ShardStream | None = None,
+    see: Callable[[Documents], Documents] = lambda documents: documents,
+) -> Iterator[tuple[Parsed, Findings]]:
+    """Read a split batch by batch, each with what taggers find in its records.
+
+    A batch may take the place of rows that came before, see :meth:`models.layer.LayerBuilder.add`.
+
+    Args:
+        see: what taggers are to see in place of the documents.
+    """
+    for tagger in taggers:
+        ensure_loaded(tagger, job.wanted[tagger.name])
     for parsed in _parsed(split, job, opener, stream):
-        documents = parsed.documents
+        documents = see(parsed.documents)
         beat(f"{split.name} at {parsed.positions[0]}", documents.text.nbytes)
         found = tag(documents, taggers)
         if any(tagger.identifiers for tagger in job.taggers):
             found = Findings.concat([found, tag_identifiers(documents, taggers, split.shard.path)])
-        builder.add(parsed, found, _mask(documents, job, masked))
-    ran = {tagger.name: job.wanted[tagger.name] for tagger in taggers}
-    return builder.build(digest, split.cut.checksum, ran | {SCREENING: job.screening}, purged)
+        yield parsed, found
 
 
 def _parsed(split: Split, job: Job, opener: Opener, stream: ShardStream | None) -> Iterator[Parsed]:

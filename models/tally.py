@@ -12,8 +12,11 @@ from models.findings import ERROR, Finding
 from models.layer import Merged
 from models.policy import Decider
 
-COUNTS = ("records", "distinct", "unlawful", "characters", "unlawful_characters")
+COUNTS = ("records", "distinct", "unlawful", "low", "characters", "unlawful_characters", "low_characters")
 SCHEMA = pa.schema([pa.field("source", pa.string()), *(pa.field(n, pa.int64()) for n in COUNTS)])
+
+STRATA = ("high", "low", "unflagged")
+"""Of what detectors found in a record, by code: a finding that makes it unlawful; one of the same kinds, but of a lower score; none."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Tally:
 
     Attributes:
         table: one row a source, sorted by source: ``records`` read; ``distinct`` of them after removing exact duplicates (equal
-            text of one source) within each split; how many of the distinct are ``unlawful``; code points of the distinct.
+            text of one source) within each split; how many of the distinct are ``unlawful``, which is the stratum ``high``, and how many
+            are of the stratum ``low``; code points of the distinct, and of these.
     """
 
     table: pa.Table
@@ -59,48 +63,55 @@ def sum_by_source(table: pa.Table, counts: Sequence[str]) -> pa.Table:
 def tally(known: Merged, decider: Decider) -> Tally:
     """Count the records of a split by source; dead letters have none and are not counted here."""
     records = known.records
-    # Purged records have no source and are counted apart.
-    alive = pc.and_(pc.is_null(records["error"]), pc.is_valid(records["source"])).to_numpy()
+    alive = is_counted(records).to_numpy()
     if not alive.any():
         return Tally.zero()
-    unlawful = unlawful_rows(known, decider)
-    flags = np.zeros(len(records), np.int64)
-    flags[unlawful] = 1
     characters = records["characters"].to_numpy().astype(np.int64)
     table = pa.table(
         {
             "source": records["source"].cast(pa.string()),
             "content": records["content"],
-            "unlawful": flags,
+            "stratum": strata(known, decider),
             "characters": characters,
         }
     ).filter(pa.array(alive))
-    # Equal texts have equal lengths and findings; max only says so without relying on it.
+    # Equal texts have equal lengths and findings; the worst of them only says so without relying on it.
     distinct = table.group_by(["source", "content"], use_threads=False).aggregate(
-        [("unlawful", "max"), ("characters", "max"), ("content", "count")]
+        [("stratum", "min"), ("characters", "max"), ("content", "count")]
     )
-    own = distinct["unlawful_max"].to_numpy()
+    stratum, length = distinct["stratum_min"].to_numpy(), distinct["characters_max"].to_numpy()
+    high, low = ((stratum == code).astype(np.int64) for code in (0, 1))
     rows = pa.table(
         {
             "source": distinct["source"],
             "records": distinct["content_count"].cast(pa.int64()),
             "distinct": np.ones(len(distinct), np.int64),
-            "unlawful": own,
-            "characters": distinct["characters_max"],
-            "unlawful_characters": own * distinct["characters_max"].to_numpy(),
+            "unlawful": high,
+            "low": low,
+            "characters": length,
+            "unlawful_characters": high * length,
+            "low_characters": low * length,
         }
     )
     return Tally(sum_by_source(rows, COUNTS))
 
 
-def unlawful_rows(known: Merged, decider: Decider) -> npt.NDArray[np.int64]:
-    """Return the rows of records that count as unlawful."""
+def is_counted(records: pa.Table) -> pa.ChunkedArray:
+    """Tell which entries are counted: dead letters have no source, and purged records, which are counted apart, have none either."""
+    return pc.and_(pc.is_null(records["error"]), pc.is_valid(records["source"]))
+
+
+def strata(known: Merged, decider: Decider) -> npt.NDArray[np.uint8]:
+    """Return the stratum of every entry, index in :data:`STRATA`, shape (n,)."""
+    codes = np.full(len(known.records), len(STRATA) - 1, np.uint8)
     findings = known.findings.filter(_may_be_unlawful(known.findings, decider))
-    return np.array([row for row, found in by_row(findings) if decider.unlawful(found)], np.int64)
+    for row, found in by_row(findings):
+        codes[row] = not decider.unlawful(found)
+    return codes
 
 
 def _may_be_unlawful(findings: pa.Table, decider: Decider) -> pa.ChunkedArray:
-    """Tell the findings of a kind that counts as unlawful if its score is high enough; most are of none."""
+    """Tell the findings of a kind that counts as unlawful if its score is high enough: whatever has one is of the first two strata."""
     categories = findings["category"].unique().to_pylist()
     wanted = [each for each in categories if each != ERROR and decider.unlawful([Finding(0, "", each, "", 1.0)])]
     return pc.is_in(findings["category"], pa.array(wanted, pa.string()))

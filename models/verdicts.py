@@ -75,6 +75,7 @@ def decide(
     doors = np.zeros(len(records), np.uint8)
     outcomes: dict[int, Outcome] = {}
     codes = _state_codes(records, states)
+    codes[~decider.policy.sources.acting[codes]] = 0
     lengths = records["characters"].to_numpy()
     for row, found in by_row(known.findings):
         verdict = _strict_on_identifiers(decider.decide(int(lengths[row]), found, _state(codes[row])))

@@ -43,28 +43,30 @@ def changes(before: Facts, now: Facts, lists: tuple[Facts, Facts], old: Path, so
 def _sources(was: Facts, now: Facts, old: Path, sources: pa.Table) -> dict[str, Any]:
     """Compare states by what is not clean, of which there is little."""
     states = [
-        {entry["key"]: state for state in ("blacklisted", "hold") for entry in each[state]} for each in (was, now)
+        {entry["key"]: state for state in ("blacklisted", "hold", "watch") for entry in each.get(state, ())}
+        for each in (was, now)
     ]
     keys = sorted(key for key in states[0].keys() | states[1].keys() if states[0].get(key) != states[1].get(key))
     wanted = pa.array(keys, pa.string())
     there = _those_in(old, wanted)
-    rows = sources.filter(pc.is_in(sources["source"], wanted)).select(["source", "read"]).to_pylist()
-    read = {row["source"]: row["read"] or 0 for row in rows}
+    rows = sources.filter(pc.is_in(sources["source"], wanted)).select(["source", "state", "read"]).to_pylist()
+    here = {row["source"]: row for row in rows}
     named = []
     for key in keys:
-        before = states[0].get(key) or ("clean" if key in there else "")
-        after = states[1].get(key) or ("clean" if key in read else "")
-        named.append([key, before, after, read.get(key, 0)])
+        row = here.get(key, {"state": "", "read": 0})
+        named.append([key, there.get(key, ""), row["state"] or "", row["read"] or 0])
     ways = Counter((before, after) for _, before, after, _ in named)
     named.sort(key=lambda each: (-each[3], each[0]))
     return {"states": [[*way, count] for way, count in sorted(ways.items())], "named": named[:SHOWN]}
 
 
-def _those_in(table: Path, keys: pa.Array) -> set[str]:
-    found: set[str] = set()
+def _those_in(table: Path, keys: pa.Array) -> dict[str, str]:
+    """Return the states of those of some sources that a table has."""
+    found: dict[str, str] = {}
     with contextlib.closing(pq.ParquetFile(table)) as file:
-        for batch in file.iter_batches(columns=["source"]):
-            found.update(batch.column(0).filter(pc.is_in(batch.column(0), keys)).to_pylist())
+        for batch in file.iter_batches(columns=["source", "state"]):
+            some = batch.filter(pc.is_in(batch.column(0), keys))
+            found.update((row["source"], row["state"] or "") for row in some.to_pylist())
     return found
 
 

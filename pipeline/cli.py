@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from fractions import Fraction
@@ -366,6 +367,52 @@ def check(
     )
     for line in check_settings(settings):
         out.print(line, markup=False)
+
+
+@app.command()
+def assess(
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", metavar="KEY", help="Key of the source that all of the probe counts for.", show_default=False
+        ),
+    ],
+    shards: Shards = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Corpus whose ledger is to have the result; made if there is none."),
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who answers for it, by name; goes with --output.")] = None,
+    text: TextOption = None,
+    record_id: IdOption = None,
+    url: UrlOption = None,
+    encoding: EncodingOption = None,
+    policy: PolicyOption = None,
+    input_root: RootOption = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say from a probe whether a source may be collected.
+
+    Ends with 0 if it may, 5 if not, 6 if that is undecided; with 2 if the command cannot be used as given, 1 if something failed.
+    """
+    from pipeline.assess import EXIT_CODES, assess_probe, in_lines
+    from pipeline.assess import as_json as for_programs
+
+    if not shards:
+        raise UsageError("name the probe: winnow assess SHARDS… --source KEY")
+    with tempfile.TemporaryDirectory() as nowhere:
+        settings = _settings(
+            shards, nowhere, text, record_id, None, url, encoding, policy, input_root, None, as_of, exact=False
+        )
+        done = assess_probe(settings, source, output, by)
+    if as_json:
+        out.print(json.dumps(for_programs(done), ensure_ascii=False, sort_keys=True), markup=False)
+    else:
+        for line in in_lines(done):
+            out.print(line, markup=False)
+    if code := EXIT_CODES[done.found.decision]:
+        raise typer.Exit(code)
 
 
 @app.command()

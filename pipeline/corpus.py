@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from models import ledgers
 from models.catalogue import Catalogue
 from models.errors import UsageError
 from models.job import Job
@@ -179,11 +180,13 @@ def check_same(corpus: Corpus, job: Job) -> None:
     Raises:
         UsageError: if one is a trial and the other not, if quarantine lies elsewhere, or if something else is where the release is to
             be shown.
+        BrokenChainError: if a ledger of the corpus lacks what its release holds.
     """
     corpus.releases.check_free()
     if not corpus.number:
         return
     manifest = corpus.manifest()
+    ledgers.check(corpus.store, manifest)
     held = manifest["job"]["sample"]
     if held != job.sample:
         raise UsageError(

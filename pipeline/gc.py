@@ -150,6 +150,6 @@ def _stale(store: Store, named: set[str], grace_days: float, has_text: Callable[
         and (entry.modified < before or has_text(entry))
         and not Path(entry.name).name.startswith(".")
         and not entry.name.startswith(
-            ("leases/", "withdrawals/", "decisions/")
+            ("leases/", "withdrawals/", "decisions/", "reviews/")
         )  # the ones run out by themselves, the others never
     )

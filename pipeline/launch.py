@@ -19,7 +19,7 @@ from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
 from pipeline.engines import Engine, make_engine, preflight
 from pipeline.publish import Published, publish
-from pipeline.source_decisions import with_overrides
+from pipeline.source_decisions import with_decisions
 from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
 from pipeline.withdrawals import with_withdrawals
@@ -74,7 +74,7 @@ def prepare(
         raise UsageError(f"runner {engine.name}: {fault}")
     base = corpus.base()
     return Run(
-        job=with_overrides(with_withdrawals(job, corpus), corpus),
+        job=with_decisions(with_withdrawals(job, corpus), corpus),
         patterns=patterns,
         input_root=root_of_input,
         base=base,
@@ -120,7 +120,7 @@ def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
             notes.end("outrun", type(error).__name__, f"{run.name}-again")
             check_same(corpus, run.job)
             base = corpus.base()
-            job = with_overrides(with_withdrawals(run.job, corpus), corpus)
+            job = with_decisions(with_withdrawals(run.job, corpus), corpus)
             run = replace(run, base=base, job=job, name=f"{run.name}-again")
             continue
         facts = {"release": published.number, "new": published.is_new, **outcome.counts}

@@ -14,23 +14,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models import ledgers
 from models.catalogue import Catalogue
 from models.digest import digest_of, digest_of_file
 from models.job import without_words
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
+from models.sources import BLACKLISTED, HOLD, WATCH
 from pipeline import purged
 from pipeline.changes import changes
 from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.figures import Figures, gather
 from pipeline.releases import Staged, gone
 from pipeline.report import PAGES, render_report
-from pipeline.source_decisions import enter_changes, with_override_basis
+from pipeline.source_decisions import enter_changes, overridden, with_override_basis
 from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
 from transforms.workspace import open_store
 
-BLACKLIST_FORMAT = 1
+BLACKLIST_FORMAT = 2
+
+LISTED = (BLACKLISTED, HOLD, WATCH)
+"""States that ``blacklist.json`` lists. Sources of which too little is known are none: by the interval reading they may be nearly all."""
 
 _TABLES = ("sources.parquet", "sources.csv", "blacklist.json", purged.FILE, "summary.json", "audit/taggers.json")
 
@@ -49,11 +54,13 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
     Raises:
         OutrunError: if another release was published since the run started.
         InputOutputError: if something that the release needs is gone.
+        BrokenChainError: if a ledger was changed, cut off or rewritten.
     """
     if number := published_as(corpus, outcome):
         enter_changes(corpus)
         return Published(number, False)
     if corpus.number:
+        ledgers.check(corpus.store, corpus.manifest())
         enter_changes(
             corpus
         )  # of a run that was killed before it came to it; and nothing is published over a broken ledger
@@ -142,6 +149,8 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "twins": [list(pair) for pair in outcome.twins],
         "gone": list(outcome.gone),
         "withdrawals": manifest_rows(corpus, catalogue, described, outcome.base, outcome.as_of),
+        "ledgers": ledgers.heads(store),
+        "overridden": overridden(corpus, described),
         "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [
@@ -218,10 +227,8 @@ def _cell(value: Any) -> Any:
 
 
 def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
-    """Say with every source how the rule was read and what the figures rest on."""
-    for name in ("reading", "basis"):
-        sources = sources.append_column(name, pa.array([job["policy"][name]] * len(sources), pa.string()))
-    return sources
+    """Say with every source how the rule was read."""
+    return sources.append_column("reading", pa.repeat(pa.scalar(job["policy"]["reading"]), len(sources)))
 
 
 def _changes(
@@ -240,13 +247,15 @@ def _previous(corpus: Corpus) -> dict[str, Any]:
 
 
 def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
-    """Return the blacklist: sources to shut out, and those on hold, with share, number of records and since when.
+    """Return the blacklist: sources to shut out, those on hold, and those that are watched, with share, number of records and since when; and what
+    people decided in place of the figures, whatever it came to.
 
     The form is that of ``pipeline/blacklist.schema.json``.
     """
-    before = {(e["key"], e["state"]): e for e in [*previous.get("blacklisted", []), *previous.get("hold", [])]}
+    before = {(e["key"], e["state"]): e for state in LISTED for e in previous.get(state, [])}
     policy = manifest["job"]["policy"]
-    lists: dict[str, list[dict[str, Any]]] = {"blacklisted": [], "hold": []}
+    lists: dict[str, list[dict[str, Any]]] = {state: [] for state in LISTED}
+    decided = {each["source"]: each for each in manifest.get("overridden", ())}
     for row in sources.filter(pc.is_in(sources["state"], pa.array(list(lists)))).to_pylist():
         known = before.get((row["source"], row["state"]), {})
         lists[row["state"]].append(
@@ -256,10 +265,26 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
                 "state": row["state"],
                 "share": f"{row['unlawful']}/{row['distinct']}",
                 "n": row["distinct"],
+                "basis": row["basis"],
                 "since": known.get("since", manifest["as_of"]),
                 "run": known.get("run", manifest["run"]),
                 "policy": f"{policy['name']}@{policy['version']}",
+                **(_override(decided[row["source"]]) if row["source"] in decided else {}),
             }
         )
-    reading = f"reading: {policy['reading']}, basis: {policy['basis']} (estimated from detectors, not audited)"
-    return {"format": BLACKLIST_FORMAT, "reading": reading, "limit": policy["limit"], **lists}
+    meant = "estimated from detectors, not audited"
+    if policy["reading"] == "interval":
+        meant = "by verdicts of people; shares are what detectors found, not audited"
+    reading = f"reading: {policy['reading']}, basis: {policy['basis']} ({meant})"
+    overridden = [{"key": each["source"], "state": each["state"], **_override(each)} for each in decided.values()]
+    return {
+        "format": BLACKLIST_FORMAT,
+        "reading": reading,
+        "limit": policy["limit"],
+        **lists,
+        "overridden": overridden,
+    }
+
+
+def _override(decided: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {"override": {name: decided[name] for name in ("entry", "reviewer", "until")}}

@@ -22,6 +22,7 @@ from pipeline.report_findings import (
 )
 from pipeline.report_flow import causes, flow_plot
 from pipeline.report_markup import Markup, exact_percent, fill, joined, name, percent
+from pipeline.report_overrides import overridden_section
 from pipeline.report_plots import stacked_bar
 from pipeline.report_sources import sources_section, state_counts
 from pipeline.report_tables import basis_section, dead_section, languages_section
@@ -93,6 +94,7 @@ def _sections(
         ("flow", _flow(counts, figures, rule_names(policy, said.language), said)),
         ("changes", changes_section(figures.changes, manifest["base"], said)),
         ("sources", sources_section(sources, policy, counts, said)),
+        ("overridden", overridden_section(manifest.get("overridden"), said)),
         ("risks", risks_section(reasons, manifest.get("coverage"), policy, said)),
         ("personal", personal_section(reasons, "personal" in taggers, said)),
         (

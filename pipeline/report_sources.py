@@ -8,8 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.audits import AUDITED, CONFIRMED
 from models.errors import ConservationError
-from models.sources import BLACKLISTED, CLEAN, HOLD
+from models.operating import expected_blacklistings
+from models.source_reading import SourceReading
+from models.sources import BLACKLISTED, CLEAN, HOLD, WATCH
 from models.verdicts import DOORS
 from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, number, percent, table
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
@@ -17,7 +20,7 @@ from pipeline.report_words import Words
 
 SHOWN = 200
 """Rows of the table; all others stand in ``sources.parquet``."""
-_ORDER = (BLACKLISTED, HOLD)
+_ORDER = (BLACKLISTED, HOLD, WATCH)
 _SIGNS = {BLACKLISTED: "■", HOLD: "▲", CLEAN: "●"}
 _DOOR_COUNTS = dict(zip(DOORS, ("clean", "quarantined", "dropped", "dead"), strict=True))
 
@@ -79,7 +82,7 @@ def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mappin
 {table}
 {note}""",
         reading=reading_line(policy, said),
-        rule=said("sources.rule", limit=exact_percent(limit), least=policy["min_records"]),
+        rule=_rule(sources, policy, limit, said),
         states=joined(
             fill("<li>{badge} {n}</li>", badge=badge(state, said), n=n) for state, n in state_counts(sources).items()
         ),
@@ -87,7 +90,7 @@ def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mappin
         table=table(
             "sources",
             head,
-            [_row(row, limit, said) for row in shown.to_pylist()],
+            [_row(row, policy, limit, said) for row in shown.to_pylist()],
             _sums(sources, counts, said),
         ),
         note=fill('<p class="note">{cut}</p>', cut=said("sources.cut", shown=SHOWN, all=len(sources)))
@@ -110,13 +113,52 @@ def _worst_first(sources: pa.Table) -> pa.Table:
     return keyed.take(pc.select_k_unstable(keyed, SHOWN, order))
 
 
-def _row(row: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
+def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
+    """Return how states come about; by the interval reading with all of its parameters, and how many false marks to expect."""
+    if policy["reading"] != "interval":
+        return said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
+    reading = SourceReading.model_validate(policy["parameters"])
+    audited = sum(pc.fill_null(sources[name], 0).to_numpy() for name in AUDITED)
+    enough = audited[audited >= reading.min_audited]
+    false = expected_blacklistings(enough, float(limit), reading, reading.z_nightly)
+    rule = said("sources.by_verdicts", limit=exact_percent(limit), least=reading.min_audited)
+    expected = said("sources.expected", sources=len(enough), limit=exact_percent(limit), false=f"{false:.2g}")
+    return fill(
+        '{rule}</p><p>{expected}</p><details><summary>{title}</summary><pre lang="en">{words}</pre></details><p>',
+        rule=rule,
+        expected=expected,
+        title=said("sources.words"),
+        words=_lines(reading.words),
+    )
+
+
+def _lines(text: str) -> Markup:
+    return joined((fill("{line}", line=line) for line in text.splitlines()), "\n")
+
+
+def _why(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Markup:
+    """Return in one sentence what the state of a source rests on."""
+    state, basis = row["state"], row.get("basis") or policy["basis"]
+    least = policy["min_records"]
+    if policy["reading"] == "interval":
+        least = policy["parameters"]["min_audited"]
+    figures = {name: f"{(row.get(f'{name}_ppm') or 0) / 10_000:.4f}\u00a0%" for name in ("estimate", "lower", "upper")}
+    k, n = (sum(row.get(name) or 0 for name in names) for names in (CONFIRMED, AUDITED))
+    if basis.startswith("override "):
+        return said("why.override", entry=basis.removeprefix("override "))
+    if row.get("mark") is not None:
+        return said("why.mark", entry=f"D{row['mark']:04}", k=k, n=n, **figures)
+    key = "why.rogan-gladen" if basis == "rogan-gladen" else f"why.{basis}.{state}"
+    return said(key, k=k, n=n, least=least, **figures) if key in said else Markup("")
+
+
+def _row(row: Mapping[str, Any], policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
     state, unlawful, distinct = row["state"], row["unlawful"] or 0, row["distinct"] or 0
     key = name(row["source"]) if row["source"] else fill("<em>{none}</em>", none=said("sources.none"))
     doors = {door: row[door] or 0 for door in DOORS}
     written, by_characters = (_share(row, *pair, limit, said) for pair in _PAIRS)
     return fill(
-        '<tr><th scope="row">{key}{kind}</th><td>{state}</td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
+        '<tr><th scope="row">{key}{kind}</th><td>{state} <small>{why}</small></td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
         '<td class="n">{fraction}</td><td class="n soft">{by_characters}</td>'
         '<td class="n">{read}</td>{doors}</tr>',
         key=key,
@@ -124,6 +166,7 @@ def _row(row: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
         if row.get("kind")
         else Markup(""),
         state=badge(state, said) if state else NONE,
+        why=_why(row, policy, said) if state else Markup(""),
         bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit, said)
         if distinct
         else Markup(""),

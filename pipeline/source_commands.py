@@ -25,8 +25,6 @@ AsOfOption = Annotated[
     str | None, typer.Option(help="The day on which overrides are in force; default is that of the current release.")
 ]
 
-_COLUMNS = ["source", "kind", "state", "read", "distinct", "unlawful", "basis"]
-
 
 @app.command("list")
 def source_list(
@@ -38,6 +36,7 @@ def source_list(
     """Say the state of every source in the current release, its figures, since when, and what a person decided."""
     from models.sources import STATES
     from models.strict import near_miss
+    from pipeline.source_words import line_of
 
     for each in state or ():
         if each not in STATES:
@@ -45,12 +44,14 @@ def source_list(
     corpus = corpus_at(output)
     for row in _rows(corpus, _decisions(corpus), _day(corpus, as_of)):
         if not state or row["state"] in state:
-            out.print(_json(row) if as_json else _line(row), markup=False)
+            out.print(_json(row) if as_json else line_of(row), markup=False)
 
 
 @app.command("show")
 def source_show(output: Output, source: Key, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Say all that was decided about a source: its figures now, and every decision with what it rests on."""
+    from pipeline.source_words import line_of, plain, told
+
     corpus = corpus_at(output)
     decisions = _decisions(corpus)
     now = next(iter(_rows(corpus, decisions, _day(corpus, as_of), source)), None)
@@ -62,9 +63,10 @@ def source_show(output: Output, source: Key, as_of: AsOfOption = None, as_json: 
     if as_json:
         out.print(_json({"now": now, "history": history}), markup=False)
         return
-    out.print(_line(now) if now else f"{source}: not in release {corpus.number}", markup=False)
+    absent = f"not in release {corpus.number}" if corpus.number else "no release yet"
+    out.print(line_of(now) if now else plain(f"{source}: {absent}"), markup=False)
     for row in history:
-        out.print(_told(row), markup=False)
+        out.print(told(row), markup=False)
 
 
 @app.command("override")
@@ -73,7 +75,9 @@ def source_override(
     source: Key,
     state: Annotated[
         str,
-        typer.Option(help="clean, hold or blacklisted; judged ends an override.", show_default=False),
+        typer.Option(
+            help="clean, insufficient, watch, hold or blacklisted; judged ends an override.", show_default=False
+        ),
     ],
     reviewer: Annotated[str, typer.Option(help="Who answers for it, by name.", show_default=False)],
     reason: Annotated[str, typer.Option(help="What it rests on, or a reference.", show_default=False)],
@@ -83,6 +87,7 @@ def source_override(
 ) -> None:
     """Decide about a source in place of the figures: in force with runs as of these days, on all that it has in the corpus."""
     from models.deciding import override
+    from pipeline.source_decisions import enter_changes
     from pipeline.targets import HIDDEN, shown
 
     if HIDDEN in (shown(source), shown(unquote(source))):
@@ -91,7 +96,11 @@ def source_override(
         )
     corpus = corpus_at(output)
     days = day("--decided", decided), day("--until", until)
-    if not unseen and next(iter(_rows(corpus, _decisions(corpus), days[0], source)), None) is None:
+    if corpus.number:
+        enter_changes(corpus)  # so that what was before this decision stands before it
+    decisions = _decisions(corpus)
+    is_known = bool(decisions.history(source)) or any(_rows(corpus, decisions, days[0], source))
+    if not unseen and not is_known:
         raise UsageError(
             f"no source {source} in release {corpus.number}; see: winnow source list {output}. To decide before it comes: --unseen"
         )
@@ -166,13 +175,18 @@ def _write(lines: Iterator[str], to: Path | None) -> None:
 
 
 def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None = None) -> Iterator[dict[str, Any]]:
-    """Give the sources of the current release with what the ledger says of each."""
+    """Give the sources of the current release, if there is one, with what the ledger says of each."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from models.decisions import FIGURES
+
+    if not corpus.number:
+        return
+    wanted = ["source", "kind", "state", *FIGURES, "collect_allowed", "train_allowed", "basis", "mark"]
     latest, overrides = decisions.latest(), decisions.overrides(as_of)
     with corpus.release().fetched("sources.parquet") as path, pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=_COLUMNS):
+        for batch in file.iter_batches(columns=wanted):
             found = batch if only is None else batch.filter(pc.equal(batch.column("source"), only))
             for row in found.to_pylist():
                 decided, over = latest.get(row["source"]), overrides.get(row["source"])
@@ -185,48 +199,23 @@ def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None
                 }
 
 
-def _line(row: dict[str, Any]) -> str:
-    if row["state"] is None:
-        return _plain(f"{row['source']}  not judged")
-    share = f"{row['unlawful'] / row['distinct']:.2%}" if row["distinct"] else "-"
-    since = f", since {row['since']} ({row['entry']})" if row["since"] else ""
-    over = row["override"]
-    told = f"; by {over['entry']} {over['state']} until {over['until']}" if over else ""
-    return _plain(
-        f"{row['source']}  {row['state']}: {row['unlawful']:,} of {row['distinct']:,} unlawful ({share}), basis {row['basis']}"
-        f"{since}{told}"
-    )
-
-
-def _told(row: dict[str, Any]) -> str:
-    """Say a decision in one line."""
-    head = f"{row['entry']}  {row['as_of']}  {row['kind']}"
-    if row["kind"] == "release":
-        return (
-            f"{head} {row['release']}: {row['previous']} → {row['state']} on {row['unlawful']:,} of {row['distinct']:,} "
-            f"({row['method']}; basis {row['basis']}; {row['actor']})"
-        )
-    what = f": {row['previous']} → {row['state']} until {row['until']}" if row["kind"] == "override" else ""
-    return _plain(f"{head}{what} by {row['actor']} [{row['reason']}]")
-
-
-def _plain(line: str) -> str:
-    """Show control characters as escapes: a source is what data says, and must not write to a terminal."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
-
-
 def _json(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, sort_keys=True)
 
 
 def _decisions(corpus: "Corpus") -> "Decisions":
-    from models.decisions import read_decisions
-    from pipeline.source_decisions import enter_changes
+    """Return the ledger; what a run that was killed has left to be entered is shown, and entered by the next."""
+    from pipeline.source_decisions import read_entered
 
-    if corpus.number:
-        enter_changes(corpus)  # if its run was killed between publishing and entering
-    return read_decisions(corpus.store)
+    decisions = read_entered(corpus)
+    if count := len(decisions.pending):
+        err.print(
+            f"release {corpus.number} changed the states of {count:,} sources and its run was killed before it entered them: shown as "
+            "(pending), and entered by the next run",
+            markup=False,
+        )
+    return decisions
 
 
 def _day(corpus: "Corpus", given: str | None) -> str:
-    return day("--as-of", given) if given else str(corpus.manifest()["as_of"])
+    return day("--as-of", given) if given or not corpus.number else str(corpus.manifest()["as_of"])

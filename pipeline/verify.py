@@ -6,25 +6,29 @@ import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models import ledgers
 from models.catalogue import Catalogue, Row
 from models.containers import open_container
-from models.decisions import verify as verify_decisions
 from models.digest import digest_of_file
 from models.errors import BrokenChainError
-from models.ledger import verify as verify_withdrawals
 from models.lines import blocks
 from models.overrides import InForce, read_in_force
+from models.policy import Calibrated
+from models.source_reading import SourceReading
+from models.source_states import state_by_figures
+from models.sources import BLACKLISTED, STATES
 from models.store import Store
 from models.withdrawals import REASON
 from pipeline import purged
 from pipeline.corpus import Corpus, Release
-from pipeline.publish import LaidOut, laid_out
+from pipeline.publish import LISTED, LaidOut, laid_out
 from pipeline.releases import TOMBSTONES
+from pipeline.source_decisions import verify_states
 from pipeline.waiting import Waiting
 
 
@@ -36,16 +40,10 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     for name in release.releases.names(release.number) or ():
         if name not in listed and not name.startswith(f"{TOMBSTONES}/"):
             yield f"{name}: in the release, but not in the manifest"
-    yield from _verify_ledgers(corpus.store)
-
-
-def _verify_ledgers(store: Store) -> Iterator[str]:
-    """Walk the ledgers of the corpus, which belong to no release."""
-    for walk in (verify_decisions, verify_withdrawals):
-        try:
-            walk(store)
-        except BrokenChainError as error:
-            yield str(error)
+    with contextlib.suppress(BrokenChainError):  # said below
+        yield from verify_states(release, corpus.store)
+    # Ledgers belong to no release, and the current one holds the latest heads.
+    yield from ledgers.verify(corpus.store, {release.number: release.manifest, corpus.number: corpus.manifest()})
 
 
 def verify_waiting(corpus: Corpus, run: Waiting) -> Iterator[str]:
@@ -181,27 +179,31 @@ def _verify_sources(
     release: Release | LaidOut, doors: dict[str, Counter[str]] | None, overrides: InForce
 ) -> Iterator[str]:
     policy = release.manifest["job"]["policy"]
-    limit = Fraction(policy["limit"])
-    listed: dict[str, set[str]] = {"blacklisted": set(), "hold": set()}
-    for source in pq.read_table(io.BytesIO(release.read("sources.parquet"))).to_pylist():
+    reading = SourceReading.model_validate(policy["parameters"])
+    listed: dict[str, set[str]] = {state: set() for state in LISTED}
+    known = tuple(map(Calibrated.model_validate, policy["calibration"]))
+    known = tuple(each for each in known if each.epoch in ("", release.manifest["job"]["epoch"]))
+    table = pq.read_table(io.BytesIO(release.read("sources.parquet")))
+    judged = state_by_figures(table.filter(pc.is_valid(table["state"])), reading, known)
+    by_figures = iter(judged.tolist())
+    for source in table.to_pylist():
         key, state = source["source"], source["state"]
         for door in ("quarantine", "dropped"):
             if doors is not None and (source[door] or 0) != doors.get(key, Counter())[door]:
                 yield f"source {key}: {source[door]} {door} in the table, {doors.get(key, Counter())[door]} in the audit"
         if state is None:
             continue
-        over = source["unlawful"] > source["distinct"] * limit
-        wanted = ("blacklisted" if source["distinct"] >= policy["min_records"] else "hold") if over else "clean"
+        wanted = STATES[next(by_figures)]
         if key in overrides.entries:
             entry, decided = overrides.entries[key]
             if state != decided:
                 yield f"source {key}: {state}, override {entry} says {decided}"
-        elif state != wanted:
+        elif state != wanted and not (state == BLACKLISTED and source["mark"] is not None):
             yield f"source {key}: {state}, its figures say {wanted}"
         if state in listed:
             listed[state].add(key)
-            if source["clean"] and policy["actions"][state] != "keep":
-                yield f"source {key}: {state}, yet {source['clean']} of its records are clean"
+        if source["clean"] and policy["actions"].get(state, "keep") != "keep":
+            yield f"source {key}: {state}, yet {source['clean']} of its records are clean"
     black = json.loads(release.read("blacklist.json"))
     for state, keys in listed.items():
         if {entry["key"] for entry in black[state]} != keys:

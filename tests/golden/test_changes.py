@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -34,9 +35,10 @@ from models.errors import UsageError
 from models.job import Job
 from models.layer import Layer, known_of
 from models.release_pass import release_digest
-from models.sources import STATES, SourceStates, judge
+from models.source_reading import SourceReading
+from models.source_rule import Evidence, literal
+from models.sources import STATES, SourceStates
 from models.tag_pass import read_merged
-from models.tally import COUNTS, Tally
 from pipeline.config import make_job
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
@@ -176,11 +178,8 @@ def determined(screen: Screen, tmp_path: Path) -> Callable[..., str]:
         if drop_finding:
             merged = replace(merged, findings=merged.findings.slice(1))
         named = dict(states or {})
-        table = pa.table({"source": sorted(named)} | {name: [0] * len(named) for name in COUNTS})
         codes = [STATES.index(named[name]) for name in sorted(named)]
-        import numpy as np
-
-        found = SourceStates.of(Tally(table), np.array(codes, np.uint8))
+        found = SourceStates.of(pa.array(sorted(named), pa.string()), np.array(codes, np.uint8))
         return release_digest(split(row.split).digest(job.reading), known_of(merged), job, found)
 
     base_job = make_job(screen.settings(shard, tmp_path / "out"))
@@ -255,10 +254,8 @@ def test_what_decides_nothing_makes_the_same_release(determined: Callable[..., s
 
 def test_a_sources_figures_are_no_part_of_a_release() -> None:
     def of(unlawful: int) -> SourceStates:
-        table = pa.table({"source": ["s"], "distinct": [100], "unlawful": [unlawful]})
-        from fractions import Fraction
-
-        return SourceStates.of(Tally(table), judge(Tally(table), Fraction(5, 100), 20))
+        codes = literal(Evidence(np.array([100]), np.array([unlawful])), SourceReading(min_records=20))
+        return SourceStates.of(pa.array(["s"]), codes)
 
     assert of(6).keys.tolist() == of(90).keys.tolist()
     assert of(6).codes.tolist() == of(90).codes.tolist()

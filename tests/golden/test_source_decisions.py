@@ -84,6 +84,12 @@ def test_an_override_holds_on_its_days_and_leaves_no_trace_after(corpus: tuple[P
     # Records of other sources are not written again.
     assert (result.outcome.work["tagged"], result.outcome.work["released"]) == (0, 1)
     assert states(out) == JUDGED | {"bad.example": ("clean", "override D0002")}
+    told = json.loads((out / "blacklist.json").read_bytes())["overridden"]
+    by = {"entry": "D0002", "reviewer": "A. Reviewer", "until": "2026-01-31"}
+    assert told == [{"key": "bad.example", "state": "clean", "override": by}]
+    for page in ("report.html", "report.zh.html"):
+        shown = (out / page).read_text("utf-8")
+        assert all(part in shown for part in by.values())
     # What its own findings say of a record holds as ever.
     kept, held = (
         [row for path in (out / place).glob("bad*") for row in path.read_bytes().splitlines()]

@@ -19,21 +19,30 @@ from models.sources import STATES
 from models.store import LocalStore
 
 
-def table(states: Mapping[str, str | None]) -> pa.Table:
+def table(states: Mapping[str, str | None], basis: str = "detector") -> pa.Table:
     rows = [
-        {"source": source, "state": state, "basis": "detector", **dict.fromkeys(FIGURES, 7)}
+        {"source": source, "state": state, "basis": basis, **dict.fromkeys(FIGURES, 7)}
+        | dict.fromkeys(("collect_allowed", "train_allowed"), state == "clean")
         for source, state in states.items()
     ]
     fields = [(name, pa.string()) for name in ("source", "state", "basis")] + [(name, pa.int64()) for name in FIGURES]
+    fields += [(name, pa.bool_()) for name in ("collect_allowed", "train_allowed")]
     return pa.Table.from_pylist(rows, pa.schema(fields))
 
 
-def released(number: int, as_of: str = "2026-01-01") -> Released:
-    return Released(number, as_of, "literal, limit 1/20", "detector", {"policy": "p@1"}, f"run{number}")
+def released(number: int, as_of: str = "2026-01-01", *, otherwise: str = "clean", verdicts: str = "") -> Released:
+    return Released(number, as_of, "literal, limit 1/20", otherwise, verdicts, {"policy": "p@1"}, f"run{number}")
 
 
-def enter(root: Path, number: int, states: Mapping[str, str | None], as_of: str = "2026-01-01") -> str | None:
-    entry = enter_release(LocalStore(root), root, table(states), released(number, as_of))
+def enter(
+    root: Path,
+    number: int,
+    states: Mapping[str, str | None],
+    as_of: str = "2026-01-01",
+    basis: str = "detector",
+    **said: str,
+) -> str | None:
+    entry = enter_release(LocalStore(root), root, table(states, basis), released(number, as_of, **said))
     return entry.id if entry else None
 
 
@@ -60,8 +69,45 @@ def test_a_release_enters_what_it_changed_and_nothing_else(tmp_path: Path) -> No
     assert [row["collect_allowed"] for row in rows] == [False, False, False, True]
     assert {row["method"] for row in rows} == {"literal, limit 1/20"}
     assert {row["actor"] for row in rows} == {"run run1", "run run3"}
-    assert read_decisions(LocalStore(tmp_path)).states() == {"a": "hold", "c": "blacklisted"}
+    assert read_decisions(LocalStore(tmp_path)).states() == {"a": "hold", "b": "clean", "c": "blacklisted"}
     assert verify(LocalStore(tmp_path)) == 2
+
+
+def test_what_nothing_is_known_of_is_left_out_and_told_by_the_entry(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"a": "clean", "b": "blacklisted"})
+    interval = {"otherwise": "insufficient", "basis": "audit"}
+    states = {"a": "insufficient", "b": "insufficient", "c": "clean", "d": "insufficient"}
+    assert enter(tmp_path, 2, states, **interval) == "D0002"
+    assert enter(tmp_path, 3, states, **interval) is None
+    ledger = read_decisions(LocalStore(tmp_path))
+    rows = [(row["source"], row["previous"], row["state"]) for row in ledger.table().to_pylist()[1:]]
+    assert rows == [("b", "blacklisted", "insufficient"), ("c", "clean", "clean")]
+    assert ledger.otherwise == "insufficient"
+    # Back to the literal reading: nothing is said of "a" and "d", but that the rest is clean again.
+    assert enter(tmp_path, 4, {"a": "clean", "b": "clean", "c": "clean", "d": "clean"}) == "D0003"
+    assert read_decisions(LocalStore(tmp_path)).otherwise == "clean"
+
+
+def test_a_mark_stays_until_the_figures_clear_it_and_says_which_verdicts_made_it(tmp_path: Path) -> None:
+    def marks() -> dict[str, tuple[int, str]]:
+        found = read_decisions(LocalStore(tmp_path)).marks()
+        return {source: (mark.entry, mark.verdicts) for source, mark in found.items()}
+
+    def night(number: int, state: str, verdicts: str, basis: str = "audit") -> None:
+        enter(tmp_path, number, {"a": state}, basis=basis, otherwise="insufficient", verdicts=verdicts)
+
+    night(1, "blacklisted", "", "detector")
+    assert marks() == {}
+    night(2, "hold", "one")
+    night(3, "blacklisted", "two")
+    assert marks() == {"a": (3, "two")}
+    night(4, "clean", "three", "override D0009")
+    night(5, "blacklisted", "three")
+    assert marks() == {"a": (3, "two")}
+    night(6, "clean", "four")
+    assert marks() == {"a": (0, "two")}
+    night(7, "blacklisted", "five")
+    assert marks() == {"a": (7, "five")}
 
 
 SOURCES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(STATES), max_size=6)
@@ -79,7 +125,9 @@ def test_the_ledger_adds_up_to_the_last_states(
         assert (enter(root, number, states) is not None) == bool(changed)
         held |= states
     ledger = read_decisions(LocalStore(root))
-    assert ledger.states() == {source: state for source, state in held.items() if state != "clean"}
+    assert {s: state for s, state in ledger.states().items() if state != "clean"} == {
+        source: state for source, state in held.items() if state != "clean"
+    }
     before: dict[str, str] = {}
     for row in ledger.table().to_pylist():
         assert row["previous"] == before.get(row["source"], "clean") != row["state"]

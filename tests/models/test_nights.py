@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import catalogue as catalogue_module
-from models import judging, summing
+from models import source_states, summing
 from models.agenda import Agenda, Pack, TagTask, settle, tag_tasks
 from models.bundle import bundle
 from models.catalogue import TOTALS, Catalogue, SegmentRef
@@ -128,6 +128,7 @@ class Corpus:
         rows = [
             {"source": name, "records": FRUITFUL, "distinct": FRUITFUL, "unlawful": self.unlawful.get(name, 0)}
             | {"characters": 7 * FRUITFUL, "unlawful_characters": 7 * self.unlawful.get(name, 0)}
+            | {"low": 0, "low_characters": 0}
             for name in names
         ]
         known = Known(mark("known", split.cut.checksum, rows), (("lexicon", "A.1.a"),), tuple(names))
@@ -220,7 +221,7 @@ def test_states_by_name_and_by_key_give_the_same_releases(
     made = [shard for day in days(job, 4) for shard in day]
     ends = []
     for few in (0, 100):
-        monkeypatch.setattr(judging, "FEW", few)
+        monkeypatch.setattr(source_states, "FEW", few)
         corpus = Corpus(job, tmp_path / str(few), {}, {"day01": FRUITFUL, "day03": 2})
         ends.append(corpus.night(made).index)
     assert ends[0] == ends[1]

@@ -15,7 +15,8 @@ import yaml
 
 from models.errors import UsageError
 from models.findings import ERROR, UNSCANNED, Finding, Findings
-from models.policy import Decider, Policy, Reason, Verdict, load_policy
+from models.policy import Calibrated, Decider, Policy, Reason, Verdict, load_policy
+from models.source_reading import SourceReading
 from models.strict import parse
 from models.taxonomy import load_taxonomy
 
@@ -129,7 +130,7 @@ def test_density_counts_matched_findings_per_1000_code_points(length: int, actio
     assert decider.decide(length, [found("x")] * 3).action == action
 
 
-@pytest.mark.parametrize("state", ["blacklisted", "hold"])
+@pytest.mark.parametrize("state", ["blacklisted", "hold", "watch", "insufficient"])
 @pytest.mark.parametrize("action", ["keep", "quarantine", "drop"])
 def test_the_state_of_a_source_acts_on_its_records(state: str, action: str) -> None:
     decider = Decider(policy(rule("a", "x", "keep"), **{state: action}))
@@ -137,8 +138,20 @@ def test_the_state_of_a_source_acts_on_its_records(state: str, action: str) -> N
     assert decider.decide(10, [], "").action == "keep"
 
 
+def test_what_a_policy_allows_of_undecided_sources_does_not_act_and_the_calibration_counts() -> None:
+    read = policy(
+        rule("a", "x", "keep"), **INTERVAL, watch_use="allow", on_insufficient="allow", calibration=[CALIBRATED]
+    ).sources
+    assert read.actions == {"blacklisted": "quarantine", "hold": "quarantine"}
+    assert read.acting.tolist() == [False, False, False, True, True]
+    assert read.otherwise == "insufficient"
+    again = SourceReading.model_validate(read.parameters)
+    assert all(getattr(again, name) == getattr(read, name) for name in SourceReading.model_fields)
+    assert read.calibration == tuple(map(Calibrated.model_validate, [each.model_dump() for each in read.calibration]))
+
+
 def test_an_unknown_source_state_is_refused() -> None:
-    with pytest.raises(ValueError, match="'balcklisted' has no action; known: blacklisted, hold"):
+    with pytest.raises(ValueError, match="'balcklisted' has no action; known: blacklisted, hold, watch, insufficient"):
         Decider(policy(rule("a", "x", "keep"))).decide(10, [], "balcklisted")
 
 
@@ -186,6 +199,8 @@ def test_a_decider_travels_to_workers() -> None:
     assert pickle.loads(pickle.dumps(decider)).decide(10, [found("A.1.a")]) == expected
 
 
+INTERVAL = {"reading": "interval", "basis": "audit"}
+CALIBRATED = {"caught": 85, "unlawful": 100, "passed": 970, "lawful": 1000, "set": "0f" * 32}
 BASE = facts(
     rule("a", "A.1.*", "quarantine", at_least_score=0.5), rule("b", "personal.*", "redact", at_least_count=2), blacklisted="drop"
 )  # fmt: skip
@@ -213,6 +228,10 @@ DIGESTS = ("digest", "counting_digest", "judging_digest")
         (lambda p: p["sources"].update(limit=0.05), set()),
         (lambda p: p["sources"].update(limit=0.04), {"judging_digest"}),
         (lambda p: p["sources"].update(min_records=101), {"judging_digest"}),
+        (lambda p: p["sources"].update(watch="drop"), {"digest", "judging_digest"}),
+        (lambda p: p["sources"].update(on_insufficient="collect"), {"judging_digest"}),
+        (lambda p: p["sources"].update(INTERVAL), {"digest", "judging_digest"}),
+        (lambda p: p["sources"].update(INTERVAL, on_insufficient="allow"), {"digest", "judging_digest"}),
         (lambda p: p["sources"]["unlawful"].update(at_least_score=0.6), {"counting_digest"}),
         (lambda p: p["sources"]["unlawful"].update(categories=["LEXICON17"]), {"counting_digest"}),
         (lambda p: p["sources"]["unlawful"].update(categories=sorted(load_taxonomy().expand(["UNLAWFUL29"]))), set()),
@@ -245,7 +264,17 @@ def test_a_digest_changes_with_what_it_names_and_with_nothing_else(change: Chang
         (lambda p: p["sources"]["unlawful"].update(categories=["UNLAWFUL92"]), "f: sources.unlawful.categories: 'UNLAWFUL92' names no risk of tc260-003; did you mean 'UNLAWFUL29'?"),
         (lambda p: p["sources"].update(blacklisted="redact"), "f: sources.blacklisted: must be 'keep', 'quarantine' or 'drop'"),
         (lambda p: p["sources"].update(limit="5 %"), "f: sources.limit: must be a number such as 0.5 or 5/100, is the text '5 %'"),
-        (lambda p: p["sources"].update(reading="interval"), "f: sources.reading: must be 'literal', is the text 'interval'"),
+        (lambda p: p["sources"].update(reading="intervall"), "f: sources.reading: must be 'literal' or 'interval', is the text 'intervall'; did you mean 'interval'?"),
+        (lambda p: p["sources"].update(reading="interval"), "f: sources: reading, basis: interval goes with basis: audit, not with detector"),
+        (lambda p: p["sources"].update(basis="audit"), "f: sources: reading, basis: literal goes with basis: detector"),
+        (lambda p: p["sources"].update(latest_batch="worst"), "f: sources: latest_batch: 'worst' would depend on the order of nights"),
+        (lambda p: p["sources"].pop("min_records"), "f: sources: min_records: the literal reading needs it"),
+        (lambda p: p["sources"].update(calibration=[CALIBRATED]), "f: sources: calibration: the literal reading takes detectors at their word"),
+        (lambda p: p["sources"].update(INTERVAL, calibration=[CALIBRATED | {"caught": 101}]), "f: sources.calibration[0]: caught, passed: no more can be caught"),
+        (lambda p: p["sources"].update(INTERVAL, calibration=[CALIBRATED | {"set": "x"}]), "f: sources.calibration[0].set: must match"),
+        (lambda p: p["sources"].update(INTERVAL, records_per_cluster=0.5), "f: sources.records_per_cluster: must be 1 or more"),
+        (lambda p: p["sources"].update(INTERVAL, watch="redact"), "f: sources.watch: must be 'keep', 'quarantine' or 'drop'"),
+        (lambda p: p["sources"].update(INTERVAL, leave_limit=0.06), "f: sources: leave_limit, limit: 0 < leave_limit <= limit < 1"),
         (lambda p: p.update(taxonomy="tc260"), "f: taxonomy: taxonomies: there is no 'tc260'; did you mean 'tc260-003'?"),
         (lambda p: p.update(version=2024.1), "f: version: must be text, is the number 2024.1; put it in quotes"),
         (lambda p: p.update(rules=[]), "f: rules: must have at least 1 entries"),
@@ -290,7 +319,8 @@ def test_shipped_policies_read_the_five_percent_rule_literally(name: str) -> Non
         Fraction(1, 20),
         100,
     )
-    assert sources.actions == {"blacklisted": "quarantine", "hold": "quarantine"}
+    assert sources.actions == dict.fromkeys(("blacklisted", "hold", "watch", "insufficient"), "quarantine")
+    assert sources.otherwise == "clean"
     assert sources.unlawful.categories == ("UNLAWFUL29",)
 
 

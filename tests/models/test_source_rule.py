@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,12 +25,8 @@ from models.source_rule import (
     Evidence,
     Judgement,
     judge,
-    literal,
 )
-from models.sources import STATES as LITERAL_STATES
-from models.sources import judge as judge_tally
 from models.strict import parse
-from models.tally import SCHEMA, Tally
 
 INTERVAL = SourceReading(reading="interval")
 
@@ -115,11 +110,12 @@ def test_characters_on_the_other_side_leave_it_open(k: int, characters: float, e
 
 def test_the_latest_batch_counts_if_it_is_worse_and_can_be_judged() -> None:
     good, bad = single(0, 4_000), single(200, 400)
-    assert state(good, latest=bad) == "blacklisted"
-    assert state(bad, latest=good) == "blacklisted"
-    assert state(good, latest=single(15, 400)) == "watch"
-    assert state(good, latest=single(100, 100)) == "clean"
-    assert state(good, INTERVAL.model_copy(update={"latest_batch": "ignore"}), latest=bad) == "clean"
+    worst = INTERVAL.model_copy(update={"latest_batch": "worst"})
+    assert state(good, worst, latest=bad) == "blacklisted"
+    assert state(bad, worst, latest=good) == "blacklisted"
+    assert state(good, worst, latest=single(15, 400)) == "watch"
+    assert state(good, worst, latest=single(100, 100)) == "clean"
+    assert state(good, latest=bad) == "clean"
 
 
 def test_a_source_leaves_the_blacklist_only_by_new_data_far_enough_below_or_by_hand() -> None:
@@ -249,25 +245,11 @@ def test_no_source_depends_on_the_others_of_its_chunk(
         assert np.array_equal(whole.interval[at], pieces, equal_nan=True)
 
 
-@given(st.lists(st.integers(0, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1))
-@settings(deadline=None)
-def test_the_literal_reading_is_the_one_that_runs_today(counts: list[tuple[int, int]]) -> None:
-    flagged, distinct = np.array(counts, np.int64).T
-    names = [f"{at:03}" for at in range(len(counts))]
-    columns = [names, distinct, distinct, flagged, distinct, flagged]
-    codes = judge_tally(Tally(pa.table(dict(zip(SCHEMA.names, columns, strict=True)), SCHEMA)), Fraction(5, 100), 100)
-    found = literal(Evidence(distinct, flagged), SourceReading())
-    assert [STATES[code] for code in found] == [LITERAL_STATES[code] for code in codes]
-    judged = judge(Evidence(distinct, flagged), SourceReading())
-    assert np.array_equal(judged.state, found)
-    assert set(judged.basis.tolist()) == {BASES.index("detector")}
-
-
 def test_the_reading_says_its_own_parameters() -> None:
     words = INTERVAL.words
     for said in (
         *("n < 400", "U ≤ 5%", "z=1.96 for a one-off review, z=3 for", "U ≤ 4% on new data"),
-        *("95% two-sided (2.5% per side", "73 is the smallest n", "m 20 → 4.8", "worst of {cumulative"),
+        *("95% two-sided (2.5% per side", "73 is the smallest n", "m 20 → 4.8", "that of all counts since"),
     ):
         assert said in words, said
     other = SourceReading(reading="interval", limit=Fraction(3, 100), leave_limit=Fraction(1, 100), min_audited=150)

@@ -11,24 +11,20 @@ from hypothesis import strategies as st
 
 from models import sources as sources_module
 from models.errors import ToolError
-from models.sources import BLACKLISTED, CLEAN, HOLD, STATES, SourceStates, StatesByName, judge, source_keys
-from models.tally import SCHEMA, Tally
+from models.source_reading import SourceReading
+from models.source_rule import BASES, Evidence, judge
+from models.sources import BLACKLISTED, CLEAN, HOLD, STATES, SourceStates, StatesByName, source_keys
 
 FIVE = Fraction("5/100")
 
 
-def tally(*counts: tuple[str, int, int]) -> Tally:
-    """Return the tally of sources given as name, unlawful and distinct records."""
-    rows = [
-        {"source": name, "records": n, "distinct": n, "unlawful": bad, "characters": n, "unlawful_characters": bad}
-        for name, bad, n in counts
-    ]
-    return Tally(pa.Table.from_pylist(rows, SCHEMA))
-
-
 def state(unlawful: int, distinct: int, limit: Fraction = FIVE, least: int = 100) -> str:
-    (code,) = judge(tally(("s", unlawful, distinct)), limit, least)
-    return STATES[code]
+    """Return the state by the literal reading."""
+    # What is over its limit is not compared with another one, which the interval reading has.
+    reading = SourceReading().model_copy(update={"limit": limit, "min_records": least})
+    found = judge(Evidence(np.array([distinct]), np.array([unlawful])), reading)
+    assert BASES[found.basis[0]] == "detector"
+    return STATES[found.state[0]]
 
 
 @pytest.mark.parametrize(
@@ -86,30 +82,28 @@ NAMES = st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=20)
 def test_looking_up_is_as_in_a_dictionary_before_and_after_writing(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
 ) -> None:
-    codes = {name: data.draw(st.integers(0, 2)) for name in names}
-    made = SourceStates.of(tally(*((name, 0, 1) for name in names)), np.array(list(codes.values()), np.uint8))
+    otherwise = data.draw(st.sampled_from([STATES.index("clean"), STATES.index("insufficient")]))
+    codes = {name: data.draw(st.integers(0, len(STATES) - 1)) for name in names}
+    made = SourceStates.of(pa.array(names, pa.string()), np.array(list(codes.values()), np.uint8), otherwise)
     path = tmp_path_factory.getbasetemp() / "states.arrow"
     path.unlink(missing_ok=True)
     made.write(path)
     asked = [*data.draw(st.lists(st.sampled_from(names) if names else st.text(), max_size=10)), "not judged", ""]
-    expected = [codes.get(name, 0) for name in asked]
-    bad = {name: code for name, code in codes.items() if code}
-    by_name = StatesByName(pa.array(list(bad), pa.string()), np.array(list(bad.values()), np.uint8))
+    expected = [codes.get(name, otherwise) for name in asked]
+    bad = {name: code for name, code in codes.items() if code != otherwise}
+    by_name = StatesByName(pa.array(list(bad), pa.string()), np.array(list(bad.values()), np.uint8), otherwise)
     assert by_name.lookup(pa.array(asked, pa.string())).tolist() == expected
     for states in (made, SourceStates.read(path)):
         assert states.lookup(pa.array(asked, pa.string())).tolist() == expected
         assert states.lookup(pa.array([], pa.string())).tolist() == []
         assert (np.diff(states.keys.astype(object)) > 0).all()
-        assert len(states.keys) == sum(code > 0 for code in codes.values())
+        assert len(states.keys) == len(bad)
 
 
 def test_the_bytes_of_a_state_file_do_not_depend_on_the_order_of_sources(tmp_path: Path) -> None:
-    for name, order in (
-        ("one", [("a", 9, 9), ("b", 0, 9), ("c", 9, 9)]),
-        ("two", [("c", 9, 9), ("a", 9, 9), ("b", 0, 9)]),
-    ):
-        counted = tally(*order)
-        SourceStates.of(counted, judge(counted, FIVE, 5)).write(tmp_path / name)
+    for name, order in (("one", {"a": 4, "b": 0, "c": 3}), ("two", {"c": 3, "a": 4, "b": 0})):
+        codes = np.array(list(order.values()), np.uint8)
+        SourceStates.of(pa.array(list(order)), codes).write(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -128,9 +122,9 @@ def test_two_sources_with_one_key_are_refused_if_one_of_them_is_not_clean(
     monkeypatch.setattr(
         sources_module, "source_keys", lambda names: np.array([keys[n] for n in names.to_pylist()], np.uint64)
     )
-    counted = tally(("a", 0, 1), ("b", 0, 1), ("c", 0, 1))
+    names = pa.array(["a", "b", "c"])
     if refused:
         with pytest.raises(ToolError, match="share an 8-byte key"):
-            SourceStates.of(counted, np.array(codes, np.uint8))
+            SourceStates.of(names, np.array(codes, np.uint8))
     else:
-        assert SourceStates.of(counted, np.array(codes, np.uint8)).lookup(pa.array(["a", "b", "c"])).tolist() == codes
+        assert SourceStates.of(names, np.array(codes, np.uint8)).lookup(names).tolist() == codes

@@ -11,11 +11,13 @@ from models.findings import ERROR, SCHEMA, Finding, Findings
 from models.layer import RECORDS, Merged
 from models.policy import Decider, Policy
 from models.strict import parse
-from models.tally import COUNTS, Tally, by_row, tally, total, unlawful_rows
+from models.tally import COUNTS, STRATA, Tally, by_row, strata, tally, total
 from models.tally import SCHEMA as TALLY
 
 SOURCES = st.sampled_from(["a.com", "b.com", "c", "(unknown)", "中"])
-TALLIES = st.lists(st.tuples(SOURCES, st.lists(st.integers(0, 10**15), min_size=5, max_size=5)), max_size=5).map(
+TALLIES = st.lists(
+    st.tuples(SOURCES, st.lists(st.integers(0, 10**15), min_size=len(COUNTS), max_size=len(COUNTS))), max_size=5
+).map(
     lambda rows: total(
         [Tally(pa.Table.from_pylist([{"source": s, **dict(zip(COUNTS, n, strict=True))}], TALLY)) for s, n in rows]
     )
@@ -88,12 +90,16 @@ def merged(rows: list[tuple[str, str] | None], findings: list[Finding]) -> Merge
     return Merged(pa.Table.from_pylist(table, RECORDS), Findings.of(len(rows), findings).table)
 
 
-@given(ROWS, st.sets(st.sampled_from(["x", "yy", "中中中"])))
+@given(ROWS, *[st.sets(st.sampled_from(["x", "yy", "中中中"]))] * 2)
 @settings(deadline=None)
 def test_a_tally_counts_records_and_of_equal_texts_of_a_source_one(
-    decider: Decider, rows: list[tuple[str, str] | None], bad: set[str]
+    decider: Decider, rows: list[tuple[str, str] | None], bad: set[str], doubtful: set[str]
 ) -> None:
-    found = [Finding(at, "t", "A.1.a", "r", 1.0) for at, row in enumerate(rows) if row and row[1] in bad]
+    texts_of = [row[1] if row else "" for row in rows]
+    found = [Finding(at, "t", "A.1.a", "r", 0.4) for at, text in enumerate(texts_of) if text in doubtful]
+    found += [Finding(at, "t", "A.1.a", "r", 1.0) for at, text in enumerate(texts_of) if text in bad]
+    found.sort(key=lambda each: each.row)
+    low = doubtful - bad
     counted = {row["source"]: row for row in tally(merged(rows, found), decider).table.to_pylist()}
     alive = [row for row in rows if row]
     assert set(counted) == {source for source, _ in alive}
@@ -104,26 +110,32 @@ def test_a_tally_counts_records_and_of_equal_texts_of_a_source_one(
             "records": sum(name == source for name, _ in alive),
             "distinct": len(texts),
             "unlawful": len(texts & bad),
+            "low": len(texts & low),
             "characters": sum(map(len, texts)),
             "unlawful_characters": sum(map(len, texts & bad)),
+            "low_characters": sum(map(len, texts & low)),
         }
 
 
 @pytest.mark.parametrize(
-    ("category", "score", "counts"),
+    ("category", "score", "stratum"),
     [
-        ("A.1.a", 1.0, 1),
-        ("A.1.a", 0.5, 1),
-        ("A.1.a", 0.49, 0),
-        ("personal.email", 1.0, 0),
-        ("unscanned", 1.0, 0),
-        ("x", 1.0, 0),
+        ("A.1.a", 1.0, "high"),
+        ("A.1.a", 0.5, "high"),
+        ("A.1.a", 0.49, "low"),
+        ("A.5.a", 1.0, "unflagged"),
+        ("personal.email", 1.0, "unflagged"),
+        ("unscanned", 1.0, "unflagged"),
+        ("x", 1.0, "unflagged"),
     ],
 )
-def test_a_record_is_unlawful_by_category_and_score(decider: Decider, category: str, score: float, counts: int) -> None:
+def test_a_record_is_of_a_stratum_by_category_and_score(
+    decider: Decider, category: str, score: float, stratum: str
+) -> None:
     known = merged([("a", "x")], [Finding(0, "t", category, "r", score)])
-    assert tally(known, decider).table["unlawful"].to_pylist() == [counts]
-    assert len(unlawful_rows(known, decider)) == counts
+    table = tally(known, decider).table
+    assert (table["unlawful"].to_pylist(), table["low"].to_pylist()) == ([stratum == "high"], [stratum == "low"])
+    assert [STRATA[code] for code in strata(known, decider)] == [stratum]
 
 
 def test_many_findings_of_one_record_count_it_once(decider: Decider) -> None:

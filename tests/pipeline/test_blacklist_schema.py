@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.sources import STATES
 from pipeline.publish import blacklist
 
 SCHEMA = json.loads((files("pipeline") / "blacklist.schema.json").read_text("utf-8"))
@@ -34,6 +35,7 @@ SOURCES = pa.schema(
         ("source", pa.string()),
         ("kind", pa.string()),
         ("state", pa.string()),
+        ("basis", pa.string()),
         ("unlawful", pa.int64()),
         ("distinct", pa.int64()),
     ]
@@ -88,7 +90,7 @@ def faults(value: Any, schema: dict[str, Any], place: str = "$") -> Iterator[str
                 assert word in NOTES, f"the test does not know {word}"
 
 
-def sources(rows: list[tuple[str, str, str, int, int]]) -> pa.Table:
+def sources(rows: list[tuple[str, str, str, str, int, int]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SOURCES.names, row, strict=True)) for row in rows], SOURCES)
 
 
@@ -96,17 +98,26 @@ def sources(rows: list[tuple[str, str, str, int, int]]) -> pa.Table:
 def written() -> dict[str, Any]:
     """What is written for a source of each state."""
     rows = [
-        ("a.example", "name", "blacklisted", 48, 300),
-        ("b.example", "domain", "clean", 5, 100),
-        ("c.example", "path", "hold", 6, 60),
+        ("a.example", "name", "blacklisted", "detector", 48, 300),
+        ("b.example", "domain", "clean", "audit", 5, 100),
+        ("c.example", "path", "hold", "override D0012", 6, 60),
+        ("d.example", "key", "watch", "rogan-gladen", 4, 100),
+        ("e.example", "key", "insufficient", "detector", 4, 100),
     ]
-    return json.loads(json.dumps(blacklist(sources(rows), MANIFEST, {})))
+    decided = {"entry": "D0012", "reviewer": "A. Reviewer", "until": "2026-02-28"}
+    overridden = [{"source": key, "state": state, **decided} for key, state in (("c.example", "hold"), ("f", "clean"))]
+    return json.loads(json.dumps(blacklist(sources(rows), MANIFEST | {"overridden": overridden}, {})))
 
 
 def test_a_blacklist_has_the_form_of_its_schema(written: dict[str, Any]) -> None:
     assert not list(faults(written, SCHEMA))
     assert [entry["key"] for entry in written["blacklisted"]] == ["a.example"]
     assert [entry["key"] for entry in written["hold"]] == ["c.example"]
+    assert [entry["key"] for entry in written["watch"]] == ["d.example"]
+    assert written["hold"][0]["override"] == {"entry": "D0012", "reviewer": "A. Reviewer", "until": "2026-02-28"}
+    assert "override" not in written["blacklisted"][0]
+    # What a person cleared is on no list, and told.
+    assert [(each["key"], each["state"]) for each in written["overridden"]] == [("c.example", "hold"), ("f", "clean")]
 
 
 @given(
@@ -114,14 +125,15 @@ def test_a_blacklist_has_the_form_of_its_schema(written: dict[str, Any]) -> None
         st.tuples(
             st.text(max_size=8),
             st.sampled_from(("name", "domain", "path", "mixed")),
-            st.sampled_from(("clean", "hold", "blacklisted")),
+            st.sampled_from(STATES),
+            st.sampled_from(("detector", "audit", "override D0001")),
             st.integers(0, 10**12),
             st.integers(1, 10**12),
         ),
         max_size=6,
     )
 )
-def test_whatever_the_sources_the_form_is_that_of_the_schema(rows: list[tuple[str, str, str, int, int]]) -> None:
+def test_whatever_the_sources_the_form_is_that_of_the_schema(rows: list[tuple[str, str, str, str, int, int]]) -> None:
     first = blacklist(sources(rows), MANIFEST, {})
     again = blacklist(sources(rows), MANIFEST | {"as_of": "2026-02-01", "run": "f" * 16}, first)
     assert not list(faults(first, SCHEMA))
@@ -130,9 +142,15 @@ def test_whatever_the_sources_the_form_is_that_of_the_schema(rows: list[tuple[st
 
 
 BROKEN: list[Callable[[dict[str, Any]], Any]] = [
+    lambda page: page.pop("overridden"),
+    lambda page: page["overridden"][0].update(state="judged"),
+    lambda page: page["hold"][0]["override"].pop("reviewer"),
+    lambda page: page["hold"][0]["override"].update(entry="W0001"),
     lambda page: page.pop("hold"),
+    lambda page: page.pop("watch"),
+    lambda page: page["hold"][0].update(basis="manual"),
     lambda page: page.update(more=1),
-    lambda page: page.update(format=2),
+    lambda page: page.update(format=1),
     lambda page: page.update(limit=0.05),
     lambda page: page.update(reading=""),
     lambda page: page["hold"][0].pop("since"),

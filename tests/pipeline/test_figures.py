@@ -103,8 +103,17 @@ def manifest(number: int, shards: Mapping[str, str], **facts: Any) -> dict[str, 
 
 def test_changes_tell_every_state_that_differs_and_nothing_else(tmp_path: Path) -> None:
     old = tmp_path / "sources.parquet"
-    pq.write_table(pa.table({"source": ["bad", "calm", "left", "turns", "eases"]}), old)
-    sources = pa.table({"source": ["bad", "calm", "eases", "fresh", "turns"], "read": [5, 6, 7, 8, 9]})
+    pq.write_table(
+        pa.table(
+            {
+                "source": ["bad", "calm", "left", "turns", "eases"],
+                "state": ["blacklisted", "clean", "blacklisted", "clean", "hold"],
+            }
+        ),
+        old,
+    )
+    states = ["blacklisted", "clean", "clean", "hold", "blacklisted"]
+    sources = pa.table({"source": ["bad", "calm", "eases", "fresh", "turns"], "state": states, "read": [5, 6, 7, 8, 9]})
     lists = (
         {"blacklisted": [{"key": "bad"}, {"key": "left"}], "hold": [{"key": "eases"}]},
         {"blacklisted": [{"key": "bad"}, {"key": "turns"}], "hold": [{"key": "fresh"}]},

@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.audits import AUDITED, CONFIRMED
 from models.errors import ConservationError
+from models.source_reading import SourceReading
+from models.sources import STATES
 from models.taxonomy import load_taxonomy
 from pipeline.figures import Figures
 from pipeline.report import PAGES, render_report
@@ -589,3 +592,49 @@ def test_limits_are_written_exactly(limit: str, written: str) -> None:
 def test_what_is_filled_in_is_text(word: str) -> None:
     filled = fill('<p title="{word}">{word}</p>', word=word)
     assert [tag for tag, _ in parse(filled).seen] == ["p"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_by_the_interval_reading_the_page_says_what_every_state_rests_on(language: str) -> None:
+    figures_of = {"estimate_ppm": 123_456, "lower_ppm": 70_000, "upper_ppm": 234_567}
+    counts = dict.fromkeys((*AUDITED, *CONFIRMED), 0) | {
+        "audited_high": 9,
+        "audited_unflagged": 500,
+        "confirmed_high": 7,
+    }
+    rows = []
+    for state, basis, mark in (
+        *((state, "audit", None) for state in STATES),
+        ("insufficient", "detector", None),
+        ("hold", "rogan-gladen", None),
+        ("clean", "override D0012", None),
+        ("blacklisted", "audit", 7),
+    ):
+        name = f"{len(rows)}.example"
+        rows.append(source(name, 900, 900, 9, state) | figures_of | counts | {"basis": basis, "mark": mark})
+    made = manifest(rows)
+    reading = SourceReading(reading="interval")
+    facts = {name: str(getattr(reading, name)) for name in SourceReading.model_fields} | {
+        "min_records": 100,
+        "min_audited": 400,
+    }
+    policy = made["policy"] | {"reading": "interval", "basis": "audit", "parameters": facts}
+    fields = [(name, pa.int64()) for name in (*figures_of, *counts, "mark")]
+    table_of = pa.Table.from_pylist(rows, pa.schema([*SOURCES, ("basis", pa.string()), *fields]))
+    page = render_report(made | {"policy": policy}, table_of, figures(made["counts"]), language)
+    said = Words(language)
+    values = {
+        "k": 7,
+        "n": 509,
+        "least": 400,
+        "estimate": "12.3456\u00a0%",
+        "lower": "7.0000\u00a0%",
+        "upper": "23.4567\u00a0%",
+    }
+    for key in (*(f"audit.{state}" for state in STATES), "detector.insufficient", "rogan-gladen"):
+        assert said(f"why.{key}", **values) in page, key
+    assert said("why.override", entry="D0012") in page
+    assert said("why.mark", entry="D0007", **values) in page
+    # Of nine sources with 509 verdicts each; by the binomial sum of models.operating.
+    assert said("sources.expected", sources=9, limit="5\u00a0%", false="0.019") in page
+    assert fill("{line}", line=reading.words.splitlines()[0]) in page

@@ -1,0 +1,195 @@
+"""The states of all sources, judged chunk by chunk: the file that release maps into memory, and the table with every figure."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.addressed import keep
+from models.audits import AUDITED, CONFIRMED, Audited, Evidences
+from models.digest import digest_of_file
+from models.intervals import Calibration, Floats, share_by_characters
+from models.job import Job
+from models.overrides import read_in_force
+from models.policy import Calibrated, Sources
+from models.source_reading import SourceReading
+from models.source_rule import BASES, BLACKLISTED, Audit, Blacklist, Counts, Evidence, Judgement, judge
+from models.sources import STATES, SourceStates, StatesByName, source_keys
+from models.store import Store, scratch_file
+from models.summing import GroupWriter, Sums
+from models.tally import COUNTS, SCHEMA, STRATA
+
+FEW = 100_000
+"""Up to so many sources that are not as most are looked up by name: a table of them is made anew for every segment."""
+
+BY_VERDICTS = ("lower_ppm", "upper_ppm", *AUDITED, *CONFIRMED, "deff_thousandths", "mark")
+"""Columns of judged sources that only the interval reading has: verdicts that count by stratum, and those of them that found a risk; the
+limits of the share, of a million and rounded outward, or null; the design effect; number of the ledger's entry that alone holds the source on the
+blacklist, or null."""
+
+MILLION = 1_000_000
+
+
+def judged_schema(sources: Sources) -> pa.Schema:
+    """Return the columns of the table of judged sources: states and bases by code, shares of a million."""
+    names = ("state", "basis", "estimate_ppm", *(BY_VERDICTS if sources.reading == "interval" else ()))
+    return pa.schema([*SCHEMA, *((name, pa.int64()) for name in names)])
+
+
+def write_states(
+    sums: Sums, evidences: Evidences, job: Job, store: Store, folder: Path
+) -> tuple[SourceStates | StatesByName, tuple[str, str], dict[str, int]]:
+    """Judge every source, what people decided before what the figures say.
+
+    Args:
+        sums: :data:`models.tally.COUNTS` of all sources.
+
+    Returns:
+        The states, the names of state file and table, and how many sources have each state.
+    """
+    policy = job.policy.sources
+    otherwise = STATES.index(policy.otherwise)
+    keys, codes, names = [], [], [pa.array([], pa.string())]
+    with scratch_file(folder) as path:
+        writer = GroupWriter(path, judged_schema(policy))
+        for chunk, judged in _judged(sums, evidences, job, store):
+            keys.append(source_keys(chunk["source"]))
+            codes.append(judged)
+            names += chunk["source"].filter(pa.array(judged != otherwise)).chunks
+            writer.write(chunk)
+        writer.close()
+        table = f"states/{digest_of_file(path)}.parquet"
+        store.create_once(table, path)
+    every = np.concatenate(codes)
+    states = SourceStates.of_keys(np.concatenate(keys), every, otherwise)
+    counts = {
+        STATES[code]: count for code, count in enumerate(np.bincount(every, minlength=len(STATES)).tolist()) if count
+    }
+    file = keep(store, folder, "states", ".arrow", states.write)
+    if len(states.keys) <= FEW:
+        return StatesByName(pa.concat_arrays(names), every[every != otherwise], otherwise), (file, table), counts
+    return states, (file, table), counts
+
+
+def _judged(
+    sums: Sums, evidences: Evidences, job: Job, store: Store
+) -> Iterator[tuple[pa.Table, npt.NDArray[np.uint8]]]:
+    """Give the rows of the table, and the codes of their states."""
+    policy, decided = job.policy.sources, read_in_force(store, job.overrides)
+    calibrated = tuple(each for each in policy.calibration if each.epoch in ("", job.epoch))
+    marked = {source: mark.entry for source, mark in evidences.marks.items() if mark.entry}
+    marks = pa.array(list(marked), pa.string()), np.array([*marked.values(), 0], np.int64)
+    for chunk in sums.chunks():
+        sources = chunk["source"]
+        entries = marks[1][pc.fill_null(pc.index_in(sources, value_set=marks[0]), -1).to_numpy()]
+        calibration = calibration_of(sources, calibrated)
+        now, since = (evidence_of(chunk, each, policy, calibration) for each in (evidences.now, evidences.since))
+        found = judge(now, policy, before=Blacklist(entries > 0, since))
+        state = decided.over(sources, found.state)
+        columns: dict[str, npt.NDArray[Any] | pa.Array] = {"state": state, "basis": found.basis}
+        columns["estimate_ppm"] = _shares(found.interval.share, np.rint)
+        if policy.reading == "interval":
+            columns |= _by_verdicts(now, since, found, entries, policy)
+        for name, column in columns.items():
+            columns[name] = column if isinstance(column, pa.Array) else pa.array(column.astype(np.int64))
+        schema = judged_schema(policy)
+        yield (
+            pa.Table.from_arrays(
+                [*chunk.columns, *(columns[name] for name in schema.names[len(SCHEMA) :])], schema=schema
+            ),
+            state,
+        )
+
+
+def evidence_of(chunk: pa.Table, audited: Audited, reading: SourceReading, calibration: Calibration | None) -> Evidence:
+    """Return what is known of sources: their counts, and the verdicts on them.
+
+    Args:
+        chunk: ``source`` and :data:`models.tally.COUNTS`.
+    """
+    count = {name: chunk[name].to_numpy() for name in COUNTS[1:]}
+    verdicts = audited.of(chunk["source"])
+    cluster = np.full(len(chunk), float(reading.records_per_cluster))
+    if verdicts is None:
+        return Evidence(count["distinct"], count["unlawful"], cluster=cluster, calibration=calibration)
+    sizes, characters = (
+        np.stack([high, low, whole - high - low], axis=1)
+        for high, low, whole in (
+            (count["unlawful"], count["low"], count["distinct"]),
+            (count["unlawful_characters"], count["low_characters"], count["characters"]),
+        )
+    )
+    return Evidence(
+        count["distinct"],
+        count["unlawful"],
+        share_by_characters(characters, *verdicts),
+        cluster,
+        audit=Audit(sizes, *verdicts),
+        calibration=calibration,
+    )
+
+
+def calibration_of(sources: pa.ChunkedArray, calibrated: tuple[Calibrated, ...]) -> Calibration | None:
+    """Return the calibration that holds for each source, arrays of shape (sources,); 0 of 0 for those that have none."""
+    if not calibrated:
+        return None
+    counts = np.zeros((4, len(sources)), np.int64)
+    for each in reversed(calibrated):
+        parts = (
+            ".*" if part == "*" else "." if part == "?" else re.escape(part)
+            for part in re.split(r"([*?])", each.sources)
+        )
+        fits = pc.match_substring_regex(sources, f"(?s)^{''.join(parts)}$").to_numpy()
+        counts[:, fits] = np.array([[each.caught], [each.unlawful], [each.passed], [each.lawful]])
+    return Calibration(*counts)
+
+
+def _by_verdicts(
+    now: Evidence, since: Evidence, found: Judgement, entries: Counts, policy: Sources
+) -> dict[str, Counts | pa.Array]:
+    """Return :data:`BY_VERDICTS` of sources; for those that left the blacklist, of the verdicts that let them."""
+    columns: dict[str, Counts | pa.Array] = {}
+    none = np.zeros((len(found.state), len(STRATA)), np.int64)
+    for names, of in ((AUDITED, "audited"), (CONFIRMED, "unlawful")):
+        all_of, new = (none if each.audit is None else getattr(each.audit, of) for each in (now, since))
+        counted = np.where(found.released[:, None], new, all_of)
+        columns |= {name: counted[:, at] for at, name in enumerate(names)}
+    is_known = found.basis != BASES.index("detector")
+    low, high = _shares(found.interval.low, np.floor), _shares(found.interval.high, np.ceil)
+    columns["lower_ppm"] = pa.array(low.astype(np.int64), mask=~is_known)
+    columns["upper_ppm"] = pa.array(high.astype(np.int64), mask=~is_known)
+    effect = 1 + (policy.records_per_cluster - 1) * policy.correlation
+    columns["deff_thousandths"] = np.full(len(entries), round(effect * 1000), np.int64)
+    alone = np.zeros(len(entries), np.bool_)
+    if entries.any():
+        # Only named where it makes the difference: so the run after the one that marked a source says the same.
+        alone = (entries > 0) & ~found.released & (judge(now, policy).state != BLACKLISTED)
+    columns["mark"] = pa.array(entries, mask=~alone)
+    return columns
+
+
+def state_by_figures(
+    table: pa.Table, reading: SourceReading, calibrated: tuple[Calibrated, ...]
+) -> npt.NDArray[np.uint8]:
+    """Return the codes of the states that the figures of a table of sources say, without what was decided before or by people.
+
+    Args:
+        table: rows of :data:`models.outcome.SOURCES` that have a state.
+        calibrated: those that hold for the epoch of its release.
+    """
+    verdicts = [
+        np.stack([pc.fill_null(table[name], 0).to_numpy() for name in names], axis=1) for names in (AUDITED, CONFIRMED)
+    ]
+    audited = Audited(table["source"].combine_chunks(), verdicts[0], verdicts[1])
+    evidence = evidence_of(table, audited, reading, calibration_of(table["source"], calibrated))
+    return judge(evidence, reading).state
+
+
+def _shares(shares: Floats, rounded: np.ufunc) -> Floats:
+    """Return shares of a million; nothing of nothing is 0."""
+    return np.where(np.isnan(shares), 0.0, rounded(shares * MILLION))
