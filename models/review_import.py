@@ -300,7 +300,7 @@ class _Checker:
                 both.append(f"{row.task} ({row.said.person})")
                 continue
             if (there := here.get(key)) is not None:
-                if there._replace(entry="") == row.said:
+                if (there.verdict, there.category) == (row.said.verdict, row.said.category):
                     continue
                 if there.entry and self._terms.replace.strip():
                     replaced.append(row)
