@@ -288,6 +288,7 @@ class _Checker:
         """Return the verdicts that are not there yet, and those of them that take the place of another by the same person."""
         fresh, replaced = [], []
         both: list[str] = []
+        now: dict[tuple[str, str, str], Said] = {}
         standing = {
             task: {(e.role, person_key(e.person)): e for e in self._all(task)} for task in {r.task for r in rows}
         }
@@ -299,10 +300,12 @@ class _Checker:
             if (other, key[1]) in here:
                 both.append(f"{row.task} ({row.said.person})")
                 continue
+            once = now.setdefault((row.task, *key), row.said)
             if (there := here.get(key)) is not None:
-                if (there.verdict, there.category) == (row.said.verdict, row.said.category):
+                if _told(once) == _told(there) == _told(row.said):
                     continue
-                if there.entry and self._terms.replace.strip():
+                # Of two files that come together neither takes the place of the other.
+                if once is row.said and self._terms.replace.strip():
                     replaced.append(row)
                 else:
                     self._faults.append(

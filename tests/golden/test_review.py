@@ -6,6 +6,7 @@ import hmac
 import json
 import stat
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import BANNED, MAIL, POLICY, UNLAWFUL, Cli, Screen, line, records, write_list, write_shard
+from test_purge import blocked
 
 from models.artefact import describe
 from models.drawing import ALL
@@ -20,6 +22,7 @@ from models.reviews import chain_of, final_verdicts, read_reviews
 from models.store import LocalStore
 from pipeline.corpus import Corpus
 from pipeline.gc import collect
+from pipeline.launch import launch, prepare
 from pipeline.verify import verify as verify_release
 
 SALT = "0123456789abcdef0123456789abcdef"
@@ -65,7 +68,7 @@ def again(screen: Screen, folder: Path) -> Callable[..., Any]:
     describe(hints, kind="lexicon", version=1, names=["terms.tsv"], title="t", licence="CC0-1.0", made_with="a test")
 
     def run(out: Path, inputs: Any = folder, **options: Any) -> Any:
-        taggers = {"personal": {}, "lexicon": {"lists": [str(screen.list), str(hints)]}}
+        taggers = {"personal": {}, "lexicon": {"lists": [str(screen.list), str(hints)]}} | options.pop("more", {})
         return screen(inputs, out, taggers=taggers, **options)
 
     return run
@@ -196,8 +199,8 @@ def test_any_cut_workers_and_order_of_nights_draw_the_same(
     for number, (nights, options) in enumerate(
         [
             ([folder], {}),
-            ([folder], {"split_size": 600}),
-            ([folder / "c.parquet", folder / "b.jsonl.gz", folder / "a.jsonl"], {"split_size": 2000, "workers": 4}),
+            ([folder], {"split_size": 600, "workers": 4}),
+            ([folder / "c.parquet", folder / "b.jsonl.gz", folder / "a.jsonl"], {"split_size": 2000}),
         ]
     ):
         out = tmp_path / f"out{number}"
@@ -216,7 +219,9 @@ def test_only_what_was_kept_is_drawn_for_the_corpus_and_nothing_withdrawn(
     again: Callable[..., Any], screen: Screen, cli: Cli, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    again(out)
+    gone = next(row["text"] for row in planted() if row.get("id") == "big.example-25")
+    purge = f"content\t{hashlib.sha256(gone.encode()).hexdigest()}\tpurge\ta reference"
+    again(out, more={"blocked": {"lists": [blocked(tmp_path / "purge", purge)]}})
     withdraw = ("withdraw", "add", out, "--basis", "erasure", "--by", "A", "--reason", "r", "--received", "2026-01-01")
     assert cli(*withdraw, "--record", "small.example-5")[0] == 0
     said = sample(cli, out, tmp_path / "h", "--blind", purpose="human")
@@ -229,12 +234,22 @@ def test_only_what_was_kept_is_drawn_for_the_corpus_and_nothing_withdrawn(
     assert kept <= texts
     assert f"Write to {MAIL}" in texts
     withdrawn = next(row["text"] for row in planted() if row.get("id") == "small.example-5")
-    assert withdrawn not in texts
+    assert not {withdrawn, gone} & texts
     assert not [text for text in texts if UNLAWFUL in text or BANNED in text]
     assert "every record is in the sample" in said
     sample(cli, out, tmp_path / "s", "--policy", screen.policy)
-    assert withdrawn not in {row["text"] for row in tasks(tmp_path / "s")}
-    assert any(BANNED in row["text"] for row in tasks(tmp_path / "s"))
+    texts = {row["text"] for row in tasks(tmp_path / "s")}
+    assert not {withdrawn, gone} & texts
+    assert any(BANNED in text for text in texts)
+
+
+def test_a_trial_on_some_records_can_be_sampled_too(
+    again: Callable[..., Any], screen: Screen, cli: Cli, tmp_path: Path, folder: Path
+) -> None:
+    out = tmp_path / "out"
+    launch(replace(prepare(screen.settings(folder, out), sample_ppm=400_000, limit=30), workers=0), to_publish=True)
+    sample(cli, out, tmp_path / "h", purpose="human")
+    assert len(tasks(tmp_path / "h")) == Corpus(out).manifest()["counts"]["clean"] > 10
 
 
 def test_a_tenth_is_tested_by_a_detector_that_had_no_part_in_filtering(

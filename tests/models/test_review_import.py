@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -265,23 +266,26 @@ def test_verify_names_a_table_that_was_touched(desk: Desk) -> None:
             look(desk.store)  # type: ignore[operator]
 
 
-def _bring(folder: Path, who: str) -> None:
-    desk = Desk(folder / who)
-    desk.folder.mkdir()
-    desk.store = LocalStore(folder / "store")
-    desk.bring(desk.rows(who, ANN))
+def test_what_many_bring_in_at_once_is_checked_against_what_the_others_brought(desk: Desk) -> None:
+    start = threading.Barrier(3)
 
+    def bring(who: str) -> str:
+        own = Desk(desk.folder / who)
+        own.folder.mkdir()
+        own.store = desk.store
+        start.wait()
+        try:
+            return own.bring(own.rows(who, ANN)).entry
+        except UsageError as error:
+            return str(error)
 
-def test_what_two_bring_in_at_once_is_all_kept(desk: Desk) -> None:
-    fork = multiprocessing.get_context("forkserver")
-    clerks = [fork.Process(target=_bring, args=(desk.folder, who)) for who in ("Ann", "Bob")]
-    for clerk in clerks:
-        clerk.start()
-    for clerk in clerks:
-        clerk.join()
-        assert clerk.exitcode == 0
+    with ThreadPoolExecutor(3) as clerks:
+        said = list(clerks.map(bring, ("Ann", "Bob", "Cal")))
+    # Two of them may judge each task, whichever came first; the third is told so.
+    assert sorted(each for each in said if each.startswith("R")) == ["R0002", "R0003"]
+    assert sum("has its two verdicts already" in each for each in said) == 1
     assert verify(desk.store) == 3
-    assert {each.person for each in read_reviews(desk.store).said(task(TEXTS[0]), "label")} == {"Ann", "Bob"}
+    assert len(read_reviews(desk.store).said(task(TEXTS[0]), "label")) == 2
 
 
 def test_the_test_by_people_passes_at_96_percent_of_records(tmp_path: Path) -> None:
