@@ -96,6 +96,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
+def files_of(place: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of an artefact by name, as its description says; nothing where there is none."""
+    return dict(read_description(_folder(str(place), "described")).get("files", {}))
+
+
 def describe(
     folder: Path, *, kind: str, version: int, names: list[str], title: str, licence: str, made_with: str
 ) -> Artefact:

@@ -51,6 +51,27 @@ def chance_of_at_least(count: int, records: int, share: float) -> float:
     return min(1.0, float(chances[k >= count].sum()))
 
 
+def most_allowed(records: int, limit: Fraction) -> int:
+    """Return the most bad records among ``records`` whose share is not over ``limit``."""
+    return math.floor(records * limit)
+
+
+def chance_of_passing(most: int, records: int, share: float) -> float:
+    """Return the probability that at most ``most`` of ``records`` are bad, each with probability ``share``, 0 < share < 1."""
+    return 1 - chance_of_at_least(most + 1, records, share)
+
+
+def most_that_shows(records: int, limit: float, error: float) -> int:
+    """Return the most bad records that show a share of at most ``limit``, with a probability of at most ``error`` to say so wrongly; -1 if none does.
+
+    By the exact binomial: the upper limit of Clopper and Pearson (1934), one-sided, is then at most ``limit``.
+    """
+    most = most_allowed(records, Fraction(limit))
+    while most >= 0 and chance_of_passing(most, records, limit) > error:
+        most -= 1
+    return most
+
+
 def expected_blacklistings(audited: npt.ArrayLike, share: float, reading: SourceReading, z: Fraction) -> float:
     """Return how many sources one look is expected to blacklist if all had the true share ``share``; with ``share <= limit``, all of them falsely.
 

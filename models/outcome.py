@@ -34,6 +34,7 @@ from models.catalogue import (
 )
 from models.coverage import coverage
 from models.errors import ConservationError
+from models.holding_out import artefacts_of
 from models.job import Job
 from models.judging import Entries, Judged, Work, check_dead, due_of
 from models.policy import Sources
@@ -286,7 +287,7 @@ def conclude(
         {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},
         tuple((path, twin) for path, twin in facts["twins"]),
         tuple(facts["gone"]),
-        job.described(version("winnow-corpus")) | {"coverage": coverage(job)},
+        job.described(version("winnow-corpus")) | {"coverage": coverage(job), "artefacts": artefacts_of(job.taggers)},
         "" if job.restricted == job.root else job.restricted,
         job.as_of,
     )

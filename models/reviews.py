@@ -140,7 +140,7 @@ class Sample:
         """All tasks that it needs final, asked by its own package or an earlier one."""
         return frozenset(self.table["task"].to_pylist())
 
-    @property
+    @functools.cached_property
     def asked(self) -> frozenset[str]:
         """Tasks of its own package."""
         return self.tasks - self.earlier

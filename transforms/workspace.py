@@ -99,7 +99,12 @@ def workspace(job: Job) -> Workspace:
     """Return a worker's means for a job."""
     store = open_store(f"{job.root}/store")
     restricted = store if job.restricted == job.root else open_store(f"{job.restricted}/store", 0o700)
-    return Workspace(_Opener(), store, restricted)
+    return Workspace(shard_opener(), store, restricted)
+
+
+def shard_opener() -> Opener:
+    """Return what opens shards wherever they lie."""
+    return _Opener()
 
 
 def open_store(root: str, mode: int = 0o755) -> Store:
