@@ -31,7 +31,7 @@ DIMENSIONS = {
     "error": "dead letters by class",
     "policy_rule": "records that were not kept, by the policy's rule that decided: each once",
     "tagger": "records with findings of a tagger, and these findings",
-    "category": "records with findings of a category, and these findings",
+    "category": "records with findings of a category by what became of the record, as `category⇥action`, and these findings",
     "rule": "records with findings of a rule of a tagger (a term, a detector, a work), as `tagger⇥rule`, and these findings",
 }
 """What the rows of each dimension count."""
@@ -73,7 +73,7 @@ def breakdown(known: Merged, verdicts: Verdicts, batch: str) -> pa.Table:
         counting.named("error", verdicts.outcomes, lambda outcome: outcome.error),
         counting.named("policy_rule", verdicts.outcomes, _decided),
         counting.found("tagger", ["tagger"]),
-        counting.found("category", ["category"]),
+        counting.found("category", ["category"], pa.array(ACTIONS).take(pa.array(actions))),
         counting.found("rule", ["tagger", "rule"]),
     ]
     order = [(name, "ascending") for name in KEYS]
@@ -130,9 +130,14 @@ class _Counting:
         codes = np.array([at[said] for said in names.values()], np.int64)
         return self.entries(dimension, np.array(list(names), np.int64), codes, values)
 
-    def found(self, dimension: str, columns: list[str]) -> pa.Table:
-        """Count the findings by what they say in some columns, and the entries that have them."""
-        parts = [self._findings[name].cast(pa.string()) for name in columns]
+    def found(self, dimension: str, columns: list[str], more: pa.Array | None = None) -> pa.Table:
+        """Count the findings by what they say in some columns, and the entries that have them.
+
+        Args:
+            more: something of every entry that is told apart too.
+        """
+        parts = [self._findings[name].cast(pa.string()).combine_chunks() for name in columns]
+        parts += [more.take(pa.array(self._rows))] if more is not None else []
         values, codes = _codes(parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\t"))
         # A record with many findings of one value is one record.
         pairs, counts = np.unique(self._rows * max(1, len(values)) + codes, return_counts=True)
@@ -162,11 +167,12 @@ def _sum(at: Ints, values: Ints, length: int) -> Ints:
     return sums
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
+def _codes(column: pa.Array | pa.ChunkedArray) -> tuple[list[str], Ints]:
     """Return the distinct strings of a column, and which of them each row has; null is the empty string."""
-    encoded = pc.dictionary_encode(pc.fill_null(column.cast(pa.string()), "")).combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # of no chunk at all
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(whole, pa.ChunkedArray):  # of no chunk at all
         return [], np.zeros(0, np.int64)
+    encoded = pc.dictionary_encode(pc.fill_null(whole.cast(pa.string()), ""))
     names: list[str] = encoded.dictionary.to_pylist()
     return names, encoded.indices.to_numpy().astype(np.int64)
 
