@@ -6,6 +6,7 @@ know is theirs to say, and of what they say the stricter counts: no answer turns
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -150,7 +151,9 @@ def assessed_before(facts: Facts) -> Shown:
     """5.1 a 1: every source with clean records has an assessment of before, and none was refused."""
     refused, without, allowed = (facts.assessed.get(each, 0) for each in (False, None, True))
     said = Evidence(
-        "assessed", {"allowed": allowed, "refused": refused, "without": without}, "winnow source export --format ledger"
+        "assessed",
+        {"allowed": allowed, "refused": refused, "without": without},
+        "winnow source export OUT --format ledger",
     )
     if refused:
         return _shown(NOT_MET, said)
@@ -210,7 +213,7 @@ def foreign_mixed(facts: Facts) -> Shown:
             **{origin: whole.of_origin(origin)[1] for origin in ("domestic", "foreign", UNKNOWN)},
             "share": _share(foreign[1], whole.records),
         },
-        "winnow document --kind diversity",
+        "winnow document OUT --kind diversity",
     )
     if not whole.records or unknown[1]:
         return _shown(NOT_SHOWN, said)
@@ -320,10 +323,12 @@ def works_identified(facts: Facts) -> Shown:
 def complaints_applied(facts: Facts) -> Shown:
     """5.2 b 3, b 5: complaints that were entered are in force; the channel itself people know."""
     rows = [row for row in facts.manifest["withdrawals"] if row["basis"] in ("complaint", "takedown", "refusal")]
-    days = max((row["days"] for row in rows), default=0)
+    if not rows:
+        return _shown(OPEN, Evidence("no_complaints", {}, "winnow withdraw list OUT"))
+    days = max(row["days"] for row in rows)
     records = sum(row["records"] for row in rows if not row["lifted"])
     return _shown(
-        OPEN, Evidence("complaints", {"n": len(rows), "records": records, "days": days}, "winnow withdraw list")
+        OPEN, Evidence("complaints", {"n": len(rows), "records": records, "days": days}, "winnow withdraw list OUT")
     )
 
 
@@ -381,8 +386,6 @@ def keywords_fresh(facts: Facts) -> Shown:
 
 
 def _days(one: str, other: str) -> int:
-    from datetime import date
-
     return (date.fromisoformat(other) - date.fromisoformat(one)).days
 
 
@@ -410,7 +413,7 @@ def technical_test(facts: Facts) -> Shown:
 def _reviewed(facts: Facts) -> Shown:
     if not facts.reviews:
         return _shown(NOT_SHOWN, Evidence("no_review", {}, "store/reviews/"))
-    return _shown(OPEN, Evidence("reviews", {"n": facts.reviews}, "winnow review"))
+    return _shown(OPEN, Evidence("reviews", {"n": facts.reviews}, "winnow review status OUT"))
 
 
 def tools_fit(facts: Facts) -> Shown:

@@ -8,7 +8,7 @@ from models.clauses import Evidence, Shown, concluded, overall, show
 from models.instruments import NOT_MET, NOT_SHOWN, OPEN, STATUSES, Answer, Clause, Instrument
 from pipeline.document_facts import Gathered
 from pipeline.document_form import Badge, Cell, Name, Paragraph, Part, Phrase, Signatures, Table
-from pipeline.report_words import Words
+from pipeline.report_words import REPORT, Words
 
 _GROUPS = (("must", "musts"), ("should", "shoulds"), ("note", "notes"))
 
@@ -108,6 +108,11 @@ def _phrase(each: Evidence, words: Words) -> Phrase:
 def _value(key: str, value: str | int, words: Words) -> str | int:
     if key == "kind":
         return words.name(f"kind.{value}", str(value))
+    report = Words(words.language, REPORT)
+    if key == "state":
+        return report.name(f"state.{value}", str(value))
+    if key in ("reading", "basis"):
+        return report.name(f"sources.{value}", str(value))
     return value
 
 

@@ -118,7 +118,8 @@ def write(document: Document, form: str) -> str:
 
 def _markdown(document: Document) -> str:
     lines = [f"# {_plain(document.title)}", ""]
-    lines += [f"- {_plain(label)}: {_plain(value)}" for label, value in document.identity]
+    between = said(document.language).template("between")
+    lines += [f"- {_plain(label)}{between}{_plain(value)}" for label, value in document.identity]
     lines += ["", *(f"**{_md(each)}**\n" for each in document.lead)]
     lines += [f"> {_md(each)}\n" for each in document.warnings]
     for part in document.parts:

@@ -1,12 +1,13 @@
 """The statement on training data: source, scale, type and rules of a release, as a supervisor asks for them."""
 
+from fractions import Fraction
 from typing import Any
 
 from pipeline.document_diversity import language_name
 from pipeline.document_facts import Gathered
 from pipeline.document_form import Badge, Cell, Listed, Name, Paragraph, Part, Phrase, Table
 from pipeline.report_markup import exact_percent, percent
-from pipeline.report_words import Words, rule_names
+from pipeline.report_words import REPORT, Words, rule_names
 
 _COUNTS = ("read", "clean", "redacted", "quarantined", "dropped", "dead")
 _SLOTS = ("provider", "labelling", "period", "contracts", "algorithm", "contact")
@@ -50,13 +51,14 @@ def statement_document(gathered: Gathered, words: Words) -> tuple[list[Phrase], 
 
 
 def _origin(gathered: Gathered, words: Words) -> Part:
+    report = Words(words.language, REPORT)
     head = [words.plain(f"statement.{key}") for key in ("source", "state")]
     head += [words.plain(f"diversity.{key}") for key in ("kind", "origin")]
     head += [words.plain("statement.licence")] + [words.plain(f"diversity.{key}") for key in ("records", "characters")]
     rows: list[list[Cell]] = [
         [
             Name(row["source"]),
-            Badge(row["state"] or "", row["state"] or "–"),
+            Badge(row["state"] or "", report.name(f"state.{row['state']}", row["state"] or "–")),
             words.plain(f"kind.{row['kind']}"),
             words.plain(f"origin.{row['origin']}"),
             Name(row["licence"]) if row["licence"] else "–",
@@ -114,22 +116,26 @@ def _type(gathered: Gathered, words: Words) -> Part:
 
 
 def _rules(gathered: Gathered, words: Words) -> Part:
-    from fractions import Fraction
-
+    report = Words(words.language, REPORT)
     policy = gathered.facts.job["policy"]
     names = rule_names(policy, words.language)
     rows: list[list[Cell]] = [
-        [Name(rule["id"]), names[rule["id"]], rule["clause"] or "–", rule["action"]] for rule in policy["rules"]
+        [Name(rule["id"]), names[rule["id"]], rule["clause"] or "–", report.name(f"action.{rule['action']}", "")]
+        for rule in policy["rules"]
     ]
     head = [words.plain(f"statement.{key}") for key in ("rule", "what", "clause", "action")]
     values = {"name": policy["name"], "version": policy["version"], "instrument": policy["instrument"] or "–"}
-    limit = {"limit": exact_percent(Fraction(str(policy["limit"]))), "reading": policy["reading"]}
+    limit = {
+        "limit": exact_percent(Fraction(str(policy["limit"]))),
+        "reading": report.name(f"sources.{policy['reading']}", policy["reading"]),
+    }
+    basis = report.name(f"sources.{policy['basis']}", policy["basis"])
     return Part(
         "rules",
         words.plain("statement.rules"),
         [
             Paragraph(Phrase(words.template("statement.policy"), values)),
-            Paragraph(Phrase(words.template("statement.limit"), {**limit, "basis": policy["basis"]})),
+            Paragraph(Phrase(words.template("statement.limit"), {**limit, "basis": basis})),
             Table(head, rows),
             Paragraph(Phrase(words.template("statement.labelling")), is_note=True),
         ],
