@@ -102,7 +102,7 @@ class Answer(Strict):
 
     status: Literal["met", "not_met", "not_applicable"]
     by: Name
-    on: date
+    day: date
     evidence: Name
 
 

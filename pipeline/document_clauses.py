@@ -83,7 +83,7 @@ def _row(
                 words.template("clauses.answer"),
                 {
                     "by": Name(answer.by),
-                    "on": answer.on.isoformat(),
+                    "day": answer.day.isoformat(),
                     "status": words.plain(f"status.{answer.status}"),
                     "evidence": Name(answer.evidence),
                 },
