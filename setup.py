@@ -12,7 +12,7 @@ setup(
     package_data={
         "models": ["*.npz", "*.txt"],
         "pipeline": ["*.html", "*.json", "*.yaml"],
-        "configs": ["policies/*", "taxonomies/*", "runs/*", "lists/*/*", "indexes/*/*", "models/*/*"],
+        "configs": ["policies/*", "taxonomies/*", "instruments/*", "runs/*", "lists/*/*", "indexes/*/*", "models/*/*"],
     },
     entry_points={"console_scripts": ["winnow=pipeline.cli:main"]},
     install_requires=[

@@ -16,9 +16,12 @@ import pyarrow as pa
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from models.breakdown import DIMENSIONS
+from models.breakdown import SCHEMA as BREAKDOWN
 from models.outcome import SOURCES
 from models.parts import AUDIT, DEAD
 from models.policy import ACTIONS, Calibrated, Match, Policy, Redact, Rule, Sources, Unlawful
+from models.registered import REGISTRY
 from models.source_rules import Shared, SourceColumns, SourceRules
 from models.strict import Strict
 from models.taggers import BUILT_IN, tagger_class
@@ -272,6 +275,20 @@ _FILES = (
         pa.schema([*SOURCES, ("reading", pa.string()), ("withdrawn", pa.string())]),
         "A row a source, sorted by source. Null where a source has no tally of its own or no state.",
     ),
+    (
+        "`breakdown.parquet`",
+        BREAKDOWN,
+        "Counts of records, of their characters and of findings by source, language, batch (the shard's folder below the inputs, `.` for none) and the value of one "
+        "dimension, sorted by these. Source and language are empty for dead letters and purged records. Dimensions: "
+        + "; ".join(f"`{name}`: {words}" for name, words in DIMENSIONS.items())
+        + ".",
+    ),
+    (
+        "`registry.parquet`",
+        REGISTRY,
+        "A row a source of the corpus that a source registry of the run names. `entry` is `valid`; else it says why none is: `valid_until` (the last has ended) or "
+        "`valid_from` (it has yet to begin). `evidence` names what the entry refers to.",
+    ),
 )
 
 _MANIFEST = (
@@ -289,7 +306,7 @@ _MANIFEST = (
     ("restricted", "root of quarantine and dead letters, empty where it is the output"),
     (
         "job",
-        "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `reading`, `sample`, `version` …",
+        "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `keywords` of lists; `reading`, `sample`, `version` …",
     ),
     (
         "ledgers",

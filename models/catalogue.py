@@ -128,6 +128,7 @@ class SegmentRef:
         counts: of all its splits, see :data:`TOTALS`.
         columns: every mapping of columns in words, how many shards have it, and the path of the first.
         lacks: every role that shards lack, of how many, and the path of the first.
+        breakdown: of its splits, name in the store; see :mod:`models.breakdowns`.
     """
 
     name: str
@@ -146,6 +147,7 @@ class SegmentRef:
     counts: Mapping[str, int]
     columns: tuple[tuple[str, int, str], ...]
     lacks: tuple[tuple[str, int, str], ...]
+    breakdown: str = ""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "SegmentRef":
@@ -300,6 +302,11 @@ class Catalogue:
         """Return a segment."""
         assert self._store is not None
         return _segment(self._store.local(ref.name))
+
+    def local(self, name: str) -> Path:
+        """Return a path on this machine of an object that the index names."""
+        assert self._store is not None
+        return self._store.local(name)
 
     def of(self, path: str) -> Segment | None:
         """Return the segment that has the shards round a path, or None if it lies outside of all."""

@@ -150,6 +150,6 @@ def without_words(described: Mapping[str, Any]) -> dict[str, Any]:
     """Return a description of a job without what is only said to people: two that are alike in the rest do the same."""
     policy = {key: value for key, value in described["policy"].items() if key != "rules"}
     return {
-        **{key: value for key, value in described.items() if key not in ("coverage", "artefacts")},
+        **{key: value for key, value in described.items() if key not in ("coverage", "artefacts", "keywords")},
         "policy": policy,
     }

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from models.addressed import keep
 from models.agenda import Agenda, Portion
+from models.breakdowns import keep_total, write_breakdown
 from models.bundle import read_bundle
 from models.catalogue import (
     KINDS,
@@ -37,8 +38,11 @@ from models.errors import ConservationError
 from models.holding_out import artefacts_of
 from models.job import Job
 from models.judging import Entries, Judged, Work, check_dead, due_of
+from models.keywords import keywords
 from models.policy import Sources
+from models.registered import keep_registry
 from models.release_pass import Released
+from models.release_split import breakdown_of
 from models.source_reading import SourceReading
 from models.source_rule import BASES, uses
 from models.source_states import BY_VERDICTS, judged_schema
@@ -75,6 +79,8 @@ class Outcome:
         base: number of the release that the run started from, 0 for none.
         index: of the new catalogue, name in the store.
         sources: table of sources, name in the store.
+        breakdown: see :mod:`models.breakdown`, name in the store.
+        registry: see :mod:`models.registered`, name in the store.
         counts: of the corpus.
         work: what this run had to do: splits tagged and released, splits of the corpus, new shards. It follows from the agenda, so that a
             job that an engine starts again says the same.
@@ -88,6 +94,8 @@ class Outcome:
     base: int
     index: str
     sources: str
+    breakdown: str
+    registry: str
     counts: Mapping[str, int]
     work: Mapping[str, int]
     twins: tuple[tuple[str, str], ...]
@@ -99,7 +107,12 @@ class Outcome:
     @property
     def catalogue(self) -> dict[str, str]:
         """Names in the store of what a release's manifest calls its catalogue."""
-        return {"index": self.index, "sources": self.sources}
+        return {
+            "index": self.index,
+            "sources": self.sources,
+            "breakdown": self.breakdown,
+            "registry": self.registry,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -187,7 +200,18 @@ class _Concluding:
         fresh = fresh.add_column(0, "row", pa.array(np.repeat(numbers, lengths).astype(np.int64))).cast(_DOORS)
         kept = [moved_doors(segment, moved) for segment, moved in old.values()]
         ref = write_segment(rows, counts, pa.concat_tables([fresh, *kept]), self._about(found), self.store, folder)
+        ref = replace(ref, breakdown=self._breakdown(found, folder))
         return Concluded(number, ref, sum(self.receipts.columns["fresh"]), len(self.released))
+
+    def _breakdown(self, found: Sequence[Stood], folder: Path) -> str:
+        fresh = {
+            at: functools.partial(breakdown_of, self.released[each.digest].digest, self.store)
+            for at, each in enumerate(found)
+            if each.digest in self.released
+        }
+        kept = {at: each.row for at, each in enumerate(found) if at not in fresh and each.row is not None}
+        write = functools.partial(write_breakdown, fresh, kept, self.catalogue)
+        return keep(self.store, folder, "breakdowns", ".parquet", write)
 
     def _about(self, found: Sequence[Stood]) -> SegmentRef:
         if self.portion.kept is not None:
@@ -273,21 +297,26 @@ def conclude(
     catalogue = Catalogue.open(store, index)
     check_dead(_entries(catalogue), job)
     facts = agenda.facts(store)
+    counts = {name: sum(ref.counts[name] for ref in refs) for name in TOTALS}
+    sources = keep(
+        store,
+        folder,
+        "catalogues",
+        ".sources.parquet",
+        _Sources(catalogue, judged, job.policy.sources, store, folder).write,
+    )
     return Outcome(
         base,
         index,
-        keep(
-            store,
-            folder,
-            "catalogues",
-            ".sources.parquet",
-            _Sources(catalogue, judged, job.policy.sources, store, folder).write,
-        ),
-        {name: sum(ref.counts[name] for ref in refs) for name in TOTALS},
+        sources,
+        keep_total(catalogue, counts, store, folder),
+        keep_registry(sources, job, store, folder),
+        counts,
         {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},
         tuple((path, twin) for path, twin in facts["twins"]),
         tuple(facts["gone"]),
-        job.described(version("winnow-corpus")) | {"coverage": coverage(job), "artefacts": artefacts_of(job.taggers)},
+        job.described(version("winnow-corpus"))
+        | {"coverage": coverage(job), "artefacts": artefacts_of(job.taggers), "keywords": keywords(job)},
         "" if job.restricted == job.root else job.restricted,
         job.as_of,
     )

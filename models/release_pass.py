@@ -34,7 +34,7 @@ from models.view import octets
 from models.withdrawals import REASON
 from models.writers import TableWriter
 
-VERSION = 4
+VERSION = 5
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from models.breakdown import as_text, batch_of, breakdown, of_text
 from models.errors import ConservationError
 from models.files import Opener
 from models.job import Job
@@ -82,8 +83,9 @@ def release_split(
                 unreadable[error.group] = error.detail
                 continue
             released = release.finish(stores, _names(split), digest)
+            counted = breakdown(known, release.verdicts, batch_of(split.shard.path))
         with scratch_file(folders["audit"]) as path:
-            path.write_text(_to_json(released), "utf-8")
+            path.write_text(_to_json(released, counted), "utf-8")
             store.create_once(receipt, path)
         return released
 
@@ -99,7 +101,12 @@ def _names(split: Split) -> dict[str, str]:
     }
 
 
-def _to_json(released: Released) -> str:
+def breakdown_of(digest: str, store: Store) -> pa.Table:
+    """Return the breakdown of a split that was released, from its receipt; it is not carried from worker to worker."""
+    return of_text(json.loads(store.read(receipt_name(digest)))["breakdown"])
+
+
+def _to_json(released: Released, counted: pa.Table) -> str:
     facts = {
         "digest": released.digest,
         "files": [asdict(file) for file in released.files],
@@ -110,6 +117,7 @@ def _to_json(released: Released) -> str:
         "purged": [list(each) for each in released.purged],
         "flow": dict(released.flow),
         "works": {work: list(figures) for work, figures in released.works.items()},
+        "breakdown": as_text(counted),
     }
     return json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -1,8 +1,8 @@
-"""Adding up by source what does not fit into memory: sorted runs on disk, merged range by range of sources."""
+"""Adding up by source, or by more keys, what does not fit into memory: sorted runs on disk, merged range by range of keys."""
 
 import bisect
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -22,23 +22,29 @@ GROUP = 1 << 17
 
 
 class Sums:
-    """Adds up columns by ``source``; all of it in memory only while it is small.
+    """Adds up columns by keys, which are strings; all of it in memory only while it is small.
 
-    Nulls count for nothing: a column that a source has no value of is null in the result.
+    Nulls count for nothing: a column that a key has no value of is null in the result.
 
     Args:
         how: each column and how its values come together; all are associative, so the order of what is added does not matter.
         folder: on this machine; runs lie in its ``tmp``, where gc finds those of a process that was killed.
         rows: see :data:`ROWS`.
+        keys: columns by which is added up; the result is sorted by them.
     """
 
-    def __init__(self, how: Mapping[str, How], folder: Path, rows: int = ROWS) -> None:
+    def __init__(
+        self, how: Mapping[str, How], folder: Path, rows: int = ROWS, keys: Sequence[str] = ("source",)
+    ) -> None:
         self._how = dict(how)
+        self._keys = tuple(keys)
         self._rows = rows
         self._waiting: list[pa.Table] = []
         self._count = 0
         self._runs: list[Path] = []
-        self._schema = pa.schema([("source", pa.string()), *((name, pa.int64()) for name in self._how)])
+        self._schema = pa.schema(
+            [*((name, pa.string()) for name in self._keys), *((name, pa.int64()) for name in self._how)]
+        )
         place = folder / "tmp"
         place.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=place, prefix="sums-")
@@ -63,13 +69,13 @@ class Sums:
             self._spill()
 
     def chunks(self) -> Iterator[pa.Table]:
-        """Give the sums, sorted by source; every source stands in one chunk. Chunks have no certain size."""
+        """Give the sums, sorted by keys; no key stands in two chunks. Chunks have no certain size."""
         if not self._runs:
             yield self._reduce(self._waiting)
             return
         if self._count:
             self._spill()
-        runs = [_Run(path) for path in self._runs]
+        runs = [_Run(path, self._keys) for path in self._runs]
         bounds = [*_bounds(runs, self._rows), None]
         starts = [0] * len(runs)
         for bound in bounds:
@@ -89,41 +95,43 @@ class Sums:
 
     def _reduce(self, tables: list[pa.Table]) -> pa.Table:
         table = pa.concat_tables([self._schema.empty_table(), *tables])
-        grouped = table.group_by("source", use_threads=False).aggregate(list(self._how.items()))
-        grouped = grouped.select(["source", *(f"{name}_{how}" for name, how in self._how.items())])
-        return grouped.rename_columns(self._schema.names).sort_by("source").cast(self._schema).combine_chunks()
+        grouped = table.group_by(list(self._keys), use_threads=False).aggregate(list(self._how.items()))
+        grouped = grouped.select([*self._keys, *(f"{name}_{how}" for name, how in self._how.items())])
+        order = [(name, "ascending") for name in self._keys]
+        return grouped.rename_columns(self._schema.names).sort_by(order).cast(self._schema).combine_chunks()
+
+
+Key = tuple[bytes, ...]
+"""The keys of a row, in the order in which Arrow sorts strings."""
 
 
 class _Run:
     """A sorted run, mapped into memory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keys: Sequence[str]) -> None:
         self.table = ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
-        self._names = self.table["source"]
+        self._columns = [self.table[name] for name in keys]
 
-    def find(self, name: str) -> int:
-        """Return the number of sources before a name."""
-        return bisect.bisect_left(range(len(self._names)), name.encode(), key=self._key)
+    def find(self, key: Key) -> int:
+        """Return the number of rows before a key."""
+        return bisect.bisect_left(range(len(self.table)), key, key=self._key)
 
-    def sample(self, count: int) -> list[str]:
-        at = np.linspace(0, len(self._names) - 1, count).astype(np.int64)
-        names: list[str] = self._names.take(pa.array(at)).to_pylist()
-        return names
+    def sample(self, count: int) -> list[Key]:
+        at = np.linspace(0, len(self.table) - 1, count).astype(np.int64)
+        columns = (column.take(pa.array(at)).to_pylist() for column in self._columns)
+        return [tuple(each.encode() for each in key) for key in zip(*columns, strict=True)]
 
-    def _key(self, row: int) -> bytes:
-        name: str = self._names[row].as_py()
-        return name.encode()
+    def _key(self, row: int) -> Key:
+        return tuple(column[row].as_py().encode() for column in self._columns)
 
 
-def _bounds(runs: list[_Run], rows: int) -> list[str]:
-    """Return sources between which all runs together have about so many rows; that changes chunks, never sums."""
+def _bounds(runs: list[_Run], rows: int) -> list[Key]:
+    """Return keys between which all runs together have about so many rows; that changes chunks, never sums."""
     total = sum(len(run.table) for run in runs)
     every = 64
-    samples = sorted(
-        (name for run in runs for name in run.sample(max(2, every * len(run.table) // rows))), key=str.encode
-    )
+    samples = sorted(key for run in runs for key in run.sample(max(2, every * len(run.table) // rows)))
     step = max(1, len(samples) * rows // total)
-    return sorted(set(samples[step::step]), key=str.encode)
+    return sorted(set(samples[step::step]))
 
 
 class GroupWriter:

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError, WinnowError
-from pipeline import review_commands, source_commands, withdraw_commands
+from pipeline import document_commands, review_commands, source_commands, withdraw_commands
 from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
 from pipeline.engines import check_workers
@@ -610,6 +610,7 @@ app.add_typer(withdraw_commands.app, name="withdraw")
 app.add_typer(source_commands.app, name="source")
 app.add_typer(review_commands.app, name="review")
 app.command("query")(withdraw_commands.query)
+app.command("document")(document_commands.document)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """A corpus: its releases, its stores, and what a run must have in common with it."""
 
 import contextlib
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,11 @@ class Release:
             for stone in self.releases.tombstones(self.number)
             for part in stone["parts"]
         }
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the manifest, by which everything else of the release is known."""
+        return hashlib.sha256(self.read("manifest.json")).hexdigest()
 
     def where(self, path: str) -> str:
         """Return the full path or address of a file."""

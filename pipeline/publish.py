@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -37,7 +38,18 @@ BLACKLIST_FORMAT = 2
 LISTED = (BLACKLISTED, HOLD, WATCH)
 """States that ``blacklist.json`` lists. Sources of which too little is known are none: by the interval reading they may be nearly all."""
 
-_TABLES = ("sources.parquet", "sources.csv", "blacklist.json", purged.FILE, "summary.json", "audit/taggers.json")
+_KEPT = {"breakdown.parquet": "breakdown", "registry.parquet": "registry"}
+"""Tables that the run wrote as they are published, each with what the catalogue calls it."""
+
+_TABLES = (
+    *_KEPT,
+    "sources.parquet",
+    "sources.csv",
+    "blacklist.json",
+    purged.FILE,
+    "summary.json",
+    "audit/taggers.json",
+)
 
 
 @dataclass(frozen=True)
@@ -162,6 +174,8 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     contents = purged.purged(catalogue.rows(), manifest, purged.previous(corpus))
     manifest["notices"] = purged.notices(contents, manifest)
     with corpus.releases.staging() as folder:
+        for table, name in _KEPT.items():
+            shutil.copyfile(store.local(outcome.catalogue[name]), folder / table)
         write_json(folder / purged.FILE, contents)
         parts = [part for row in catalogue.rows() for part in row.release.files]
         _stage(folder, figures, manifest, sources, corpus, parts)

@@ -29,6 +29,8 @@ LINKS = (
     *PLACES,
     "sources.parquet",
     "sources.csv",
+    "breakdown.parquet",
+    "registry.parquet",
     "blacklist.json",
     "purged.json",
     "manifest.json",

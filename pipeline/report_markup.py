@@ -42,11 +42,11 @@ def _written(value: str | int) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     # quote=True is the default; it makes the result safe in attributes too.
-    return html.escape(_visible(value))
+    return html.escape(visible(value))
 
 
-def _visible(text: str) -> str:
-    """Return the text with control, format and direction characters written out."""
+def visible(text: str) -> str:
+    """Return a text with control, format and direction characters written out."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(f"\\u{{{ord(each):04x}}}" if unicodedata.category(each) in _HIDDEN else each for each in text)

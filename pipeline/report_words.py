@@ -14,10 +14,14 @@ LANGUAGES = ("en", "zh")
 """In which the report is written; the first is that of ``report.html``."""
 
 
+REPORT = "report_messages.yaml"
+"""Table of the report's messages."""
+
+
 @functools.cache
-def messages() -> dict[str, dict[str, str]]:
-    """Return every message by key, in each language."""
-    with importlib.resources.as_file(importlib.resources.files("pipeline").joinpath("report_messages.yaml")) as path:
+def messages(name: str = REPORT) -> dict[str, dict[str, str]]:
+    """Return every message of a table by key, in each language."""
+    with importlib.resources.as_file(importlib.resources.files("pipeline").joinpath(name)) as path:
         table: dict[str, dict[str, str]] = load_yaml(path)
     return table
 
@@ -28,31 +32,36 @@ def places(template: str) -> set[str]:
 
 
 class Words:
-    """Says messages in one language."""
+    """Says the messages of a table in one language."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, name: str = REPORT) -> None:
         self.language = language
+        self._messages = messages(name)
 
     def __contains__(self, key: str) -> bool:
-        return key in messages()
+        return key in self._messages
+
+    def template(self, key: str) -> str:
+        """Return a message with its places."""
+        return self._messages[key][self.language]
 
     def __call__(self, key: str, **values: str | int) -> Markup:
         """Return a message as markup; what is filled in is escaped, integers get thousands separators."""
-        return fill(messages()[key][self.language], **values)
+        return fill(self._messages[key][self.language], **values)
 
     def count(self, key: str, n: int, **values: str | int) -> Markup:
         """Return a message with a number ``n``, in the form that the number asks for."""
-        one, bar, many = messages()[key][self.language].partition("|")
+        one, bar, many = self._messages[key][self.language].partition("|")
         return fill(many if bar and n != 1 else one, n=n, **values)
 
     def plain(self, key: str, **values: str | int) -> str:
         """Return a message that has no markup, to be escaped where it is put."""
         written = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
-        return messages()[key][self.language].format(**written)
+        return self._messages[key][self.language].format(**written)
 
     def name(self, key: str, otherwise: str) -> str:
         """Return a message that has neither markup nor places, or a text if there is none, to be escaped where it is put."""
-        return messages()[key][self.language] if key in messages() else otherwise
+        return self._messages[key][self.language] if key in self._messages else otherwise
 
     def pick(self, named: Risk | Section) -> str:
         """Return the name of a risk or a section in this language."""

@@ -59,6 +59,18 @@ class Lexicon:
                 covered.setdefault(category, []).append(artefact.folder.name)
         return {category: tuple(names) for category, names in covered.items()}
 
+    def terms(self) -> dict[str, frozenset[str]]:
+        """Return the folded terms of each category, of all lists together."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for artefact in self._artefacts():
+            for term in read_terms(artefact):
+                found[term.category].add(term.text)
+        return {category: frozenset(terms) for category, terms in found.items()}
+
+    def libraries(self) -> list[tuple[str, str]]:
+        """Return folder name and digest of each list."""
+        return [(artefact.folder.name, artefact.digest) for artefact in self._artefacts()]
+
     def load(self) -> None:
         digest = self.digest
         if self.lists not in _LOADED or _LOADED[self.lists][0] != digest:

@@ -122,6 +122,10 @@ class Provenance:
             }
         )
 
+    def selected(self) -> Selected:
+        """Return what the day selects of the registries."""
+        return _selected(self._artefacts(), self.as_of)
+
     def load(self) -> None:
         _selected(self._artefacts(), self.as_of)
         _LOADED[self.registry] = self._artefacts()

@@ -67,7 +67,7 @@ rules:
     action: quarantine
 """
 
-TABLES = ("sources.parquet", "sources.csv", "blacklist.json")
+TABLES = ("sources.parquet", "sources.csv", "blacklist.json", "breakdown.parquet", "registry.parquet")
 PLACES = ("clean", "quarantine", "dead", "audit")
 Record = dict[str, Any]
 

@@ -89,3 +89,24 @@ def test_the_bytes_of_a_table_do_not_depend_on_its_chunks(
             assert writer.rows == len(whole)
     assert (folder / "pieces").read_bytes() == (folder / "whole").read_bytes()
     assert pq.read_table(folder / "whole").equals(whole)
+
+
+KEYED = st.tuples(SOURCES, st.sampled_from(["", "en", "zh"]), st.integers(0, 2**50))
+
+
+@given(st.lists(st.lists(KEYED, max_size=8), max_size=12), st.sampled_from([1, 2, 5, 1 << 20]))
+@settings(deadline=None)
+def test_sums_by_several_keys_are_those_of_a_dictionary_in_order_of_keys(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[list[tuple[str, str, int]]], rows: int
+) -> None:
+    sums: dict[tuple[str, str], int] = {}
+    with Sums({"n": "sum"}, tmp_path_factory.getbasetemp(), rows, ("source", "language")) as summing:
+        for piece in pieces:
+            for source, language, n in piece:
+                sums[source, language] = sums.get((source, language), 0) + n
+            schema = pa.schema([("source", pa.string()), ("language", pa.string()), ("n", pa.int64())])
+            named = [dict(zip(schema.names, row, strict=True)) for row in piece]
+            summing.add(pa.Table.from_pylist(named, schema))
+        found = [row for chunk in summing.chunks() for row in chunk.to_pylist()]
+    ordered = sorted(sums.items(), key=lambda item: tuple(part.encode() for part in item[0]))
+    assert [(row["source"], row["language"], row["n"]) for row in found] == [(*key, n) for key, n in ordered]
