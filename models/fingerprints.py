@@ -28,8 +28,8 @@ GUARANTEE = GRAM + WINDOW - 1
 VERSION = (fingerprint_form.VERSION, 1)
 """Of the form and of the choice and hashes here; fingerprints of different versions mean nothing to each other."""
 
-# Bytes of text worked on in one go: few enough to stay in the last cache, enough for the calls into numpy not to matter.
-_PIECE_BYTES = 1 << 20
+# Bytes of text worked on in one go: few enough to stay in the cache, enough for the calls into numpy not to matter.
+_PIECE_BYTES = 1 << 18
 _AT_ONCE = 1 << 16  # grams hashed in one go
 _NEVER = np.uint16(0xFFFF)
 # Odd, so that multiplying loses nothing: of the golden ratio, as in Fibonacci hashing (Knuth, TAOCP 3, 6.4).
