@@ -1,11 +1,12 @@
 """The language of a record is told by its script and its function words, the same whatever stands beside it."""
 
+import functools
 import importlib.resources
 import itertools
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.language import _LONGEST, _RARE, _SCRIPTS, PIECE, languages
@@ -114,10 +115,12 @@ def plainly(text: str) -> str:
     return best[0] if sure else f"und-{main[0]}"
 
 
+@functools.cache
 def script_of(letter: str) -> str | None:
     return next((code for code, *_, ranges in _SCRIPTS if any(a <= ord(letter) < b for a, b in ranges)), None)
 
 
+@functools.cache
 def worth(word: str) -> int:
     return max(1, WHOLE // sum(word in own for own in WORDS.values()))
 
@@ -145,6 +148,7 @@ FRAGMENTS = (
 )
 
 
+@settings(deadline=None)  # the slow plain way, on a busy machine
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from(FRAGMENTS) | st.text(max_size=9), st.integers(1, 9)), max_size=9), max_size=4
