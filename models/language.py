@@ -10,14 +10,12 @@ letters; ``und`` for scripts that are not known here.
 """
 
 import functools
-import importlib.resources
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from models.view import octets
+from models.function_words import NO_LETTER, OTHER, WHOLE, function_words
 
 PIECE = 256
 """Bytes that are looked at from the start of a record, and as many from its middle: more does not pay."""
@@ -54,67 +52,138 @@ _SCRIPTS: tuple[tuple[str, str, int, tuple[tuple[int, int], ...]], ...] = (
     ("Mong", "mn", 1, ((0x1820, 0x18AB),)),
 )
 _CODES = ("Zyyy", *(code for code, _, _, _ in _SCRIPTS))
-_HAN, _KANA = _CODES.index("Hani"), _CODES.index("Kana")
+_LATIN, _HAN, _KANA = _CODES.index("Latn"), _CODES.index("Hani"), _CODES.index("Kana")
+_DOTTED_I = "\u0130".encode()
+"""The one character that has two in lower case."""
 _KANA_SHARE = 10
 """Han with at least one Kana in so many characters is Japanese; Chinese text quotes a の now and then."""
 
-_WHOLE = 12
-"""What a function word of one language counts for; one that two share counts half for each."""
 _RARE = 40
 """One function word in so many words is needed."""
 _LONGEST = 12
-"""Code points of the longest word that is looked up."""
-_FACTOR = 0x9E3779B97F4A7C15
-"""Odd, so that it has an inverse modulo 2**64."""
+"""Code points of the longest run of letters that counts as a word."""
 
-Codes = npt.NDArray[np.uint32]
+Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 
 def languages(texts: pa.Array) -> list[str]:
     """Return the language of each string of an array without nulls."""
-    pieces = [_sample(text) for text in octets(texts)]
-    if not pieces:
+    if not len(texts):
         return []
-    lengths = np.array([len(piece) + 1 for piece in pieces], np.int64)
-    # A line feed after each: no word goes on in the next record, and every record has a code point.
-    codes = np.frombuffer("".join(piece + "\n" for piece in pieces).encode("utf-32-le"), np.uint32)
-    rows = np.repeat(np.arange(len(pieces)), lengths)
-    scripts = _script_table()[codes]
-    counts = np.bincount(rows * len(_CODES) + scripts, minlength=len(pieces) * len(_CODES))
-    counts = counts.reshape(len(pieces), len(_CODES))
-    main = _main_script(counts)
+    letters, bounds, wide = _letters(*_samples(texts))
+    starts, ends = _runs(letters)
+    first = np.searchsorted(starts, bounds)
+    main = _main_script(_counts(ends - starts, first, wide, bounds))
     found = [_alone(script) for script in main.tolist()]
     shared = [row for row, name in enumerate(found) if not name]
     if shared:
-        words = _words()
-        scores = _scores(codes, rows, scripts, main, words)
-        best = scores.argmax(axis=1)
-        most = scores.max(axis=1)
+        short = np.flatnonzero(ends - starts <= _LONGEST)
+        first = np.searchsorted(short, first)
+        words = function_words()
+        scores = words.scores(letters, starts.take(short), ends.take(short), first)
+        best, most = scores.argmax(axis=1), scores.max(axis=1).astype(np.int64)
         ties = (scores == most[:, None]).sum(axis=1)
+        # In running text about two words of five are such; among names and headings a word of another language may stand alone.
+        sure = (most >= WHOLE) & (most * _RARE >= WHOLE * np.diff(first)) & (ties == 1)
         for row in shared:
-            sure = most[row] >= _WHOLE and ties[row] == 1
-            found[row] = words.languages[best[row]] if sure else f"{UNKNOWN}-{_CODES[main[row]]}"
+            found[row] = words.languages[best[row]] if sure[row] else f"{UNKNOWN}-{_CODES[main[row]]}"
     return found
 
 
-def _sample(text: bytes) -> str:
-    """Return the pieces of a text that are looked at, in lower case; a character cut in two is left out."""
-    if len(text) > 3 * PIECE:
-        middle = len(text) // 2
-        text = text[:PIECE] + b"\n" + text[middle : middle + PIECE]
-    # Lower case of bytes is much faster, and the same for ASCII.
-    return text.lower().decode("ascii") if text.isascii() else text.decode("utf-8", "ignore").lower()
+def _samples(texts: pa.Array) -> tuple[bytes, Ints]:
+    """Return what is looked at of each record, one after the other, and where each starts and the last ends.
+
+    That is a short text, or the start of a long one and as much from its middle; a character that would be cut in two is left out. A
+    line feed follows each piece: no word goes on in the next, and every record has a character.
+    """
+    if not pa.types.is_string(texts.type):
+        texts = texts.cast(pa.string())
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    whole = memoryview(data if data is not None else b"")
+    starts, sizes = bounds[:-1], np.diff(bounds)
+    is_long = sizes > 3 * PIECE
+    # Start and end of the one piece, or of both, of each record.
+    cuts = np.stack((starts, bounds[1:], starts, starts), axis=1)
+    long, middles = starts[is_long], (starts + sizes // 2)[is_long]
+    cuts[is_long, 1:] = _whole(np.frombuffer(whole, np.uint8), long + PIECE, middles, middles + PIECE)
+    wanted = np.flatnonzero(np.stack((np.ones_like(is_long), is_long), axis=1))
+    begin, end = cuts.reshape(-1, 2).take(wanted, axis=0).T
+    pieces = [whole[a:b] for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
+    sample, lengths = b"\n".join([*pieces, b""]), end - begin + 1
+    if _DOTTED_I[:1] in sample and _DOTTED_I in sample:
+        lower = [bytes(piece).replace(_DOTTED_I, _DOTTED_I.decode().lower().encode()) for piece in pieces]
+        sample, lengths = b"\n".join([*lower, b""]), np.array([len(piece) + 1 for piece in lower])
+    return sample, np.append(0, np.cumsum(lengths)[np.cumsum(1 + is_long) - 1])
+
+
+def _whole(octets: Bytes, *places: Ints) -> Ints:
+    """Return an end, a start and an end in UTF-8, moved inwards to where a character begins, shape (n, 3)."""
+    moved = np.stack(places, axis=1)
+    for _ in range(3):  # a character has three more bytes at most
+        moved += np.where(octets.take(moved) & 0xC0 == 0x80, (-1, 1, -1), 0)
+    return moved
+
+
+def _letters(sample: bytes, bounds: Ints) -> tuple[bytes, Ints, tuple[Ints, Ints] | None]:
+    """Return samples as letters (see :mod:`models.function_words`), where each starts and the last ends, and which are not in ASCII.
+
+    Returns:
+        a byte for each code point; bounds in these; and, unless all is ASCII, places and scripts of all other code points.
+    """
+    numbers, scripts = _tables()
+    if sample.isascii():
+        return sample.translate(numbers[:256].tobytes()), bounds, None
+    codes = np.frombuffer(sample.decode().encode("utf-32-le"), np.uint32)
+    starts = np.flatnonzero(np.frombuffer(sample, np.uint8) & 0xC0 != 0x80)
+    at = np.flatnonzero(codes >= 0x80)
+    wide = at, scripts.take(codes.take(at)).astype(np.int64)
+    return numbers.take(codes).tobytes(), np.searchsorted(starts, bounds), wide
+
+
+def _runs(letters: bytes) -> tuple[Ints, Ints]:
+    """Return where runs of letters start and end; the last element is none."""
+    inside = np.zeros(len(letters) + 1, bool)
+    np.not_equal(np.frombuffer(letters, np.uint8), NO_LETTER, out=inside[1:])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    return edges[::2], edges[1::2]
+
+
+def _counts(lengths: Ints, first: Ints, wide: tuple[Ints, Ints] | None, bounds: Ints) -> Ints:
+    """Return how many letters of each script each record has, shape (n, scripts).
+
+    Args:
+        lengths: of runs of letters; those of record ``i`` are ``first[i]`` to ``first[i + 1]``.
+        wide, bounds: as :func:`_letters` returns them.
+    """
+    rows = len(bounds) - 1
+    sums = np.append(0, np.cumsum(lengths))
+    letters = np.diff(sums.take(first))
+    counts = np.zeros((rows, len(_CODES)), np.int64)
+    if wide is not None:
+        at, scripts = wide
+        of = np.repeat(np.arange(rows), np.diff(np.searchsorted(at, bounds)))
+        counts += np.bincount(of * len(_CODES) + scripts, minlength=counts.size).reshape(counts.shape)
+    # All letters of ASCII are Latin.
+    counts[:, _LATIN] += letters - counts[:, 1:].sum(axis=1)
+    return counts
 
 
 @functools.cache
-def _script_table() -> npt.NDArray[np.uint8]:
-    """Return the number of each code point's script, 0 for what is no letter."""
-    table = np.zeros(0x110000, np.uint8)
+def _tables() -> tuple[Bytes, Bytes]:
+    """Return for each code point its number as a letter of function words, and its script, 0 for what is no letter."""
+    scripts = np.zeros(0x110000, np.uint8)
     for number, (_, _, _, ranges) in enumerate(_SCRIPTS, 1):
         for start, stop in ranges:
-            table[start:stop] = number
-    return table
+            scripts[start:stop] = number
+    numbers = np.where(scripts > 0, OTHER, NO_LETTER).astype(np.uint8)
+    for letter, number in function_words().numbers.items():
+        numbers[ord(letter)] = number
+    text = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+    lower_case = text.replace(_DOTTED_I.decode(), "\0").lower()
+    lower = np.frombuffer(lower_case.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return numbers[lower], scripts[lower]
 
 
 @functools.cache
@@ -135,86 +204,3 @@ def _main_script(counts: Ints) -> Ints:
 def _alone(script: int) -> str:
     """Return the language of a script that one language has almost alone, or nothing."""
     return _SCRIPTS[script - 1][1] if script else NO_LETTERS
-
-
-@dataclass(frozen=True)
-class _Words:
-    """Function words of all languages.
-
-    Attributes:
-        languages: codes.
-        hashes: uint64, shape (w,), ascending: of each word.
-        weights: int32, shape (w, languages): what a word counts for each.
-    """
-
-    languages: tuple[str, ...]
-    hashes: npt.NDArray[np.uint64]
-    weights: npt.NDArray[np.int32]
-
-
-@functools.cache
-def _words() -> _Words:
-    text = importlib.resources.files("models").joinpath("function_words.txt").read_text("utf-8")
-    lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
-    words = sorted({word for _, *words in lines for word in words})
-    place = {word: number for number, word in enumerate(words)}
-    has = np.zeros((len(words), len(lines)), np.int64)
-    for column, (_, *own) in enumerate(lines):
-        has[[place[word] for word in own], column] = 1
-    codes = np.frombuffer("\n".join([*words, ""]).encode("utf-32-le"), np.uint32)
-    starts, ends = _bounds(codes != ord("\n"))
-    hashes = _hashes(codes, starts, ends)
-    order = np.argsort(hashes)
-    shares = np.maximum(1, _WHOLE // has.sum(axis=1))
-    return _Words(tuple(code for code, *_ in lines), hashes[order], (has * shares[:, None])[order].astype(np.int32))
-
-
-def _bounds(inside: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Return where runs start and end; the last element lies outside of any."""
-    edges = np.flatnonzero(np.diff(inside, prepend=False))
-    return edges[::2], edges[1::2]
-
-
-def _hashes(codes: Codes, starts: Ints, ends: Ints) -> npt.NDArray[np.uint64]:
-    """Return a polynomial hash modulo 2**64 of each run of code points, by differences of one running sum."""
-    powers, inverse = _powers(len(codes) + 1)
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(codes * powers[: len(codes)], out=sums[1:])
-    hashes: npt.NDArray[np.uint64] = (sums[ends] - sums[starts]) * inverse[starts]
-    return hashes
-
-
-_POWERS: dict[None, tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]] = {}
-
-
-def _powers(count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """Return at least so many powers of the factor and of its inverse."""
-    known = _POWERS.get(None)
-    if known is None or len(known[0]) < count:
-        size = 1 << (count - 1).bit_length()
-        steps = np.full((2, size), [[_FACTOR], [pow(_FACTOR, -1, 1 << 64)]], np.uint64)
-        steps[:, 0] = 1
-        powers, inverse = np.cumprod(steps, axis=1, dtype=np.uint64)
-        # Both at once, and what is returned is what was made here: other threads may be at it, too.
-        _POWERS[None] = known = powers, inverse
-    return known
-
-
-def _scores(codes: Codes, rows: Ints, scripts: npt.NDArray[np.uint8], main: Ints, words: _Words) -> Ints:
-    """Return what each record has of the function words of each language, shape (n, languages); 0 if they are too few to tell.
-
-    In running text about two words of five are such; among names and headings a word of another language may stand alone.
-    """
-    starts, ends = _bounds(scripts > 0)
-    short = ends - starts <= _LONGEST
-    starts, ends = starts[short], ends[short]
-    hashes = _hashes(codes, starts, ends)
-    at = np.minimum(np.searchsorted(words.hashes, hashes), len(words.hashes) - 1)
-    hit = np.flatnonzero(words.hashes[at] == hashes)
-    scores = np.zeros((len(main), len(words.languages)), np.int64)
-    of = rows[starts[hit]]
-    first = np.flatnonzero(np.diff(of, prepend=-1))
-    scores[of[first]] = np.add.reduceat(words.weights[at[hit]], first, axis=0) if len(first) else 0
-    number = np.bincount(rows[starts], minlength=len(main))
-    scores[scores * _RARE < _WHOLE * number[:, None]] = 0
-    return scores

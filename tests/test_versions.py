@@ -43,7 +43,7 @@ VERSIONS = {
         layer.FORMAT,
         [
             *("models/layer.py", "models/findings.py", "models/tagging.py", "models/tag_pass.py", "models/purge.py"),
-            *("models/url_marks.py", "models/addresses.py"),
+            *("models/url_marks.py", "models/addresses.py", "models/language.py", "models/function_words.py"),
         ],
     ),
     "models.release_pass.VERSION": (

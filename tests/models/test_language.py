@@ -1,11 +1,15 @@
 """The language of a record is told by its script and its function words, the same whatever stands beside it."""
 
+import functools
+import importlib.resources
+import itertools
+
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.language import PIECE, languages
+from models.language import _LONGEST, _RARE, _SCRIPTS, PIECE, languages
 
 SENTENCES = {
     "en": "The children of the village had to walk to the school and they were not often late for it.",
@@ -75,3 +79,89 @@ def test_a_long_record_is_judged_by_its_start_and_its_middle() -> None:
 @given(st.integers(0, 3))
 def test_a_character_cut_in_two_changes_nothing(shift: int) -> None:
     assert tell("a" * shift + " " + "中文字" * PIECE) == ["zh"]
+
+
+WORDS = {
+    code: words
+    for line in importlib.resources.files("models").joinpath("function_words.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+    for code, *words in [line.split()]
+}
+WHOLE = 12
+
+
+def plainly(text: str) -> str:
+    """Tell the language of one text, letter by letter and word by word."""
+    data = text.encode()
+    if len(data) > 3 * PIECE:
+        middle = len(data) // 2
+        data = data[:PIECE] + b"\n" + data[middle : middle + PIECE]
+    letters = [(letter, script_of(letter)) for letter in data.decode("utf-8", "ignore").lower()]
+    counts = {code: sum(script == code for _, script in letters) for code, *_ in _SCRIPTS}
+    if not any(counts.values()):
+        return "zxx"
+    main = max(_SCRIPTS, key=lambda each: counts[each[0]] * each[2])
+    east = {each[0]: each for each in _SCRIPTS if each[0] in ("Hani", "Kana")}
+    if main[0] in east:
+        main = east["Kana" if counts["Kana"] * 10 >= counts["Hani"] + counts["Kana"] else "Hani"]
+    if main[1]:
+        return main[1]
+    runs = (list(run) for inside, run in itertools.groupby(letters, lambda each: each[1] is not None) if inside)
+    words = ["".join(letter for letter, _ in run) for run in runs if len(run) <= _LONGEST]
+    scores = {code: sum(worth(word) for word in words if word in own) for code, own in WORDS.items()}
+    most = max(scores.values())
+    best = [code for code, score in scores.items() if score == most]
+    sure = most >= WHOLE and most * _RARE >= WHOLE * len(words) and len(best) == 1
+    return best[0] if sure else f"und-{main[0]}"
+
+
+@functools.cache
+def script_of(letter: str) -> str | None:
+    return next((code for code, *_, ranges in _SCRIPTS if any(a <= ord(letter) < b for a, b in ranges)), None)
+
+
+@functools.cache
+def worth(word: str) -> int:
+    return max(1, WHOLE // sum(word in own for own in WORDS.values()))
+
+
+FRAGMENTS = (
+    *SENTENCES.values(),
+    *(
+        "THE",
+        "Der",
+        "Não",
+        "İle",
+        "İ",
+        "Kelvin \u212a",
+        "ΑΣ",
+        "ẞ",
+        "\U0001f642",
+        "\U00020000",
+        "\u00a0",
+        "\0",
+        "\n",
+        "1234",
+        "e\u0301",
+    ),
+    *("donaudampfschifffahrt", "a" * 12, "б" * 13, "の", "中文", " "),
+)
+
+
+@settings(deadline=None)  # the slow plain way, on a busy machine
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from(FRAGMENTS) | st.text(max_size=9), st.integers(1, 9)), max_size=9), max_size=4
+    )
+)
+def test_whole_batches_are_told_as_one_text_is_letter_by_letter(texts: list[list[tuple[str, int]]]) -> None:
+    joined = [" ".join(piece * count for piece, count in text) for text in texts]
+    assert tell(*joined) == [plainly(text) for text in joined]
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_every_function_word_speaks_for_its_languages(code: str) -> None:
+    for word in WORDS[code]:
+        text = " ".join([word.upper() if word.upper().lower() == word else word] * WHOLE)
+        assert tell(text) == [plainly(text)]
+        assert tell(text)[0] in (code, f"und-{script_of(word[0])}")
