@@ -14,8 +14,8 @@ from transforms.notes import Notes
 def submit(run: Run, more: Mapping[str, Any] | None = None, *, is_trial: bool = False) -> Any:
     """Begin a run and hand its graph to its engine; return what Beam does, without waiting where the engine is another process.
 
-    A submission that fails takes back that the run began: its name can be used again, and a job that the engine has all the same
-    does nothing.
+    A submission that fails ends the run: a job that the engine has all the same does nothing more. Its name stays used, for such a job would
+    take another run of that name for itself.
 
     Args:
         more: options besides those of the run.
@@ -33,12 +33,14 @@ def submit(run: Run, more: Mapping[str, Any] | None = None, *, is_trial: bool = 
         notes.log("started", {"engine": engine.name, "until": run.until})
         return pipeline.run()
     except BaseException as error:
-        is_withdrawn = engine.name != "local" and notes.withdraw()
-        if not is_withdrawn or isinstance(error, WinnowError) or not isinstance(error, Exception):
+        if engine.name == "local":
+            raise
+        notes.end("failed", type(error).__name__)
+        if isinstance(error, WinnowError) or not isinstance(error, Exception):
             raise
         said = in_words(error)
         raise ToolError(
-            f"runner {engine.name}: the job was not submitted: {said}; mend it, and use the same name again"
+            f"runner {engine.name}: the job was not submitted: {said}; mend it, and submit it anew"
         ) from error
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 import platform
 import traceback
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from models import errors
 from models.digest import digest_of
-from models.errors import StoreConflictError, UsageError, WinnowError
+from models.errors import StoreConflictError, ToolError, UsageError, WinnowError
 from models.store import Store, scratch_file
 from transforms.code import PARTS, code_digest, differences, libraries
 from transforms.logs import LOGGER, is_told_nothing, log_to_stderr
@@ -107,18 +108,20 @@ class Notes:
         Args:
             outlives: whether the job may go on when its launcher dies.
             is_trial: whether nothing is submitted.
+
+        Raises:
+            UsageError: if the name was used: what another job of that name leaves would be taken for this run's.
         """
         same = {"code": code_digest(), "libraries": libraries()}
         how = {"engine": engine, "until": until, "outlives": outlives, "trial": is_trial}
-        self.write("started", {"started": started, **how, **same})
-
-    def withdraw(self) -> bool:
-        """Take back that the run begins, so that its name can be used again, and say whether that was done: not if something came of it."""
-        store = self._store
-        if [entry.name for entry in store.list(f"runs/{self.run}")] != [f"runs/{self.run}/started.json"]:
-            return False
-        store.delete(f"runs/{self.run}/started.json")
-        return True
+        # By chance, so that two that begin in one second are told apart.
+        said = {"started": started, **how, **same, "begun": uuid.uuid4().hex}
+        try:
+            self.write("started", said)
+        except StoreConflictError:
+            raise UsageError(
+                f"{self.root}: there was a run {self.run} already; what it found is kept, give this one another name"
+            ) from None
 
     def end(self, state: str, error: str = "", again: str = "") -> None:
         """Say how the run ended, as its launcher knows.
@@ -161,12 +164,19 @@ class Notes:
         """
         try:
             _check_once(self)
+            self._check_not_ended()
             yield
         except Exception as error:
             # What keeps the note from being written is likely what the error is about, and that one counts.
             with contextlib.suppress(OSError, WinnowError):
                 self.note(error)
             raise
+
+    def _check_not_ended(self) -> None:
+        """Refuse a step of a run that was given up: its launcher failed to submit it, or people ended it."""
+        ended = self.read("ended")
+        if ended is not None and ended["state"] == "failed":
+            raise ToolError(f"run {self.run} was given up ({ended['error']}); its job does nothing more")
 
     def note(self, error: Exception) -> None:
         """Note an exception, for the launcher and for people."""

@@ -3,13 +3,19 @@
 import json
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
 from conftest import Cli, Screen, files, records, write_run_file, write_shard
 
-from models.errors import OutrunError, UsageError
+from models.errors import OutrunError, ToolError, UsageError
+from pipeline.build import build
+from pipeline.config import read_run_file
 from pipeline.corpus import Corpus
+from pipeline.engines import LOCAL
 from pipeline.gc import collect
+from pipeline.launch import prepare
 from pipeline.publish import publish
+from pipeline.status import status
 from pipeline.verify import verify, verify_waiting
 from pipeline.waiting import all_waiting, published_as, waiting
 from transforms.notes import Notes
@@ -99,7 +105,9 @@ def test_a_name_is_given_once(screen: Screen, corpus: Path, tmp_path: Path, cli:
     assert cli("publish", out, "--run", "night-2")[0] == 2
 
 
-def test_a_submission_that_failed_leaves_its_name_free(screen: Screen, corpus: Path, tmp_path: Path, cli: Cli) -> None:
+def test_a_submission_that_failed_ends_the_run_and_keeps_its_name(
+    screen: Screen, corpus: Path, tmp_path: Path, cli: Cli
+) -> None:
     run_file = write_run_file(tmp_path / "run.yaml", screen, corpus)
     nowhere = (
         "job_endpoint=localhost:1",
@@ -108,11 +116,33 @@ def test_a_submission_that_failed_leaves_its_name_free(screen: Screen, corpus: P
         "environment_config=x:1",
     )
     engine = ("--runner", "flink", *(word for option in nowhere for word in ("--beam", option)))
-    for how in ((), ("--detach",)):
-        code, _, said = cli("run", run_file, "-q", "--name", "night-1", *engine, *how)
+    for name, how in (("night-1", ()), ("night-2", ("--detach",))):
+        code, _, said = cli("run", run_file, "-q", "--name", name, *engine, *how)
         assert (code, "runner flink: the job was not submitted" in said) == (1, True)
-        assert "no run was started here" in cli("status", tmp_path / "out")[2]
-    assert cli("run", run_file, "-q", "--name", "night-1")[0] == 0
+        assert status(Corpus(tmp_path / "out"), name).state == "failed"
+        assert "there was a run" in cli("run", run_file, "-q", "--name", name)[2]
+    assert cli("run", run_file, "-q", "--name", "night-3")[0] == 0
+
+
+@pytest.mark.parametrize("until", ["plan", "release"])
+def test_a_job_whose_run_was_given_up_does_nothing(screen: Screen, corpus: Path, tmp_path: Path, until: str) -> None:
+    run = prepare(read_run_file(write_run_file(tmp_path / "run.yaml", screen, corpus)), name="lost", until=until)
+    notes = Notes(run.job.root, run.name)
+    notes.begin("2026-01-01T00:00:00+00:00", "flink", until, outlives=True)
+    notes.end("failed", "Lost")
+    pipeline = beam.Pipeline(runner=LOCAL.runner, options=LOCAL.pipeline_options(1))
+    build(pipeline, run.in_place())
+    with pytest.raises(ToolError, match="run lost was given up"):
+        pipeline.run().wait_until_finish()
+    assert notes.read("agenda") is None
+    assert notes.read("outcome") is None
+
+
+def test_of_two_that_take_one_name_in_one_second_one_has_it(tmp_path: Path) -> None:
+    began = "2026-01-01T00:00:00+00:00"
+    Notes(str(tmp_path), "night").begin(began, "local", "release")
+    with pytest.raises(UsageError, match="there was a run night already"):
+        Notes(str(tmp_path), "night").begin(began, "local", "release")
 
 
 def test_a_dry_run_is_not_what_is_shown_next(screen: Screen, corpus: Path, tmp_path: Path, cli: Cli) -> None:
