@@ -25,8 +25,8 @@ _RUN_FACTOR = np.uint64(116049371)
 _BITS = 31
 # What is kept of a text at one time; each time, what is cut by windows is hashed in as many steps as it has bytes.
 _PIECE_BYTES = 1 << 20
-# Tokens scored in one go: what is worked on stays in the last cache, and calls into numpy do not matter.
-_PIECE_TOKENS = 1 << 16
+# Tokens scored in one go: what is worked on stays in the second-level cache.
+_PIECE_TOKENS = 1 << 14
 
 Logits = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.language import _LONGEST, _RARE, _SCRIPTS, PIECE, languages
+from models.language import _LONGEST, _RARE, _SCRIPTS, PIECE, _samples, languages
 
 SENTENCES = {
     "en": "The children of the village had to walk to the school and they were not often late for it.",
@@ -92,11 +92,7 @@ WHOLE = 12
 
 def plainly(text: str) -> str:
     """Tell the language of one text, letter by letter and word by word."""
-    data = text.encode()
-    if len(data) > 3 * PIECE:
-        middle = len(data) // 2
-        data = data[:PIECE] + b"\n" + data[middle : middle + PIECE]
-    letters = [(letter, script_of(letter)) for letter in data.decode("utf-8", "ignore").lower()]
+    letters = [(letter, script_of(letter)) for letter in sample_of(text).lower()]
     counts = {code: sum(script == code for _, script in letters) for code, *_ in _SCRIPTS}
     if not any(counts.values()):
         return "zxx"
@@ -113,6 +109,14 @@ def plainly(text: str) -> str:
     best = [code for code, score in scores.items() if score == most]
     sure = most >= WHOLE and most * _RARE >= WHOLE * len(words) and len(best) == 1
     return best[0] if sure else f"und-{main[0]}"
+
+
+def sample_of(text: str) -> str:
+    data = text.encode()
+    if len(data) > 3 * PIECE:
+        middle = len(data) // 2
+        data = data[:PIECE] + b"\n" + data[middle : middle + PIECE]
+    return data.decode("utf-8", "ignore")
 
 
 @functools.cache
@@ -165,3 +169,11 @@ def test_every_function_word_speaks_for_its_languages(code: str) -> None:
         text = " ".join([word.upper() if word.upper().lower() == word else word] * WHOLE)
         assert tell(text) == [plainly(text)]
         assert tell(text)[0] in (code, f"und-{script_of(word[0])}")
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "中", "\U00020000"])
+def test_what_is_looked_at_begins_and_ends_with_whole_characters(letter: str) -> None:
+    texts = ["b" * shift + letter * (size // len(letter.encode())) for size in range(755, 785) for shift in range(5)]
+    sample, bounds = _samples(pa.array(texts, pa.string()))
+    cuts = itertools.pairwise(bounds.tolist())
+    assert [sample[start:end].decode() for start, end in cuts] == [sample_of(text) + "\n" for text in texts]
