@@ -2,8 +2,9 @@
 
 from typing import Protocol, runtime_checkable
 
+from models.errors import UsageError
 from models.job import Job
-from models.taxonomy import load_taxonomy
+from models.taxonomy import load_taxonomy, matches
 
 
 @runtime_checkable
@@ -28,6 +29,29 @@ def coverage(job: Job) -> dict[str, tuple[str, ...]]:
                 if risk in found:
                     found[risk] += [f"{tagger.name}:{name}" for name in names]
     return {risk: tuple(names) for risk, names in found.items()}
+
+
+def unheard(job: Job) -> list[str]:
+    """Return the categories that artefacts can find and that neither a rule nor the limit of sources looks at, as ``<tagger>:<name>: <category>``.
+
+    Raises:
+        UsageError: if a category reads like a risk of the policy's taxonomy and is none: a slip of the pen would let through what a list names.
+    """
+    taxonomy = load_taxonomy(job.policy.taxonomy)
+    names = [
+        *job.policy.sources.unlawful.categories,
+        *(name for rule in job.policy.rules for name in rule.match.category),
+    ]
+    heard, found = taxonomy.patterns(names), []
+    for tagger in job.taggers:
+        for category, whence in sorted(tagger.covers().items()) if isinstance(tagger, Covering) else ():
+            try:
+                taxonomy.patterns([category])
+            except UsageError as error:
+                raise UsageError(f"{tagger.name}: {', '.join(whence)}: category {error}") from None
+            if not matches(category, heard):
+                found.append(f"{tagger.name}:{', '.join(whence)}: {category}")
+    return found
 
 
 def coverage_in_words(covered: dict[str, tuple[str, ...]]) -> list[str]:

@@ -173,6 +173,8 @@ class _Cutter:
     compressed: bool
     encoding: str = ""
     head: bytes = b""
+    has_head: bool = False
+    skips: bool = False
 
     def cuts(self) -> Iterator[Cut]:
         start = position = lines = 0
@@ -193,9 +195,8 @@ class _Cutter:
                 data, first = data[mark:], False
                 if mark and not data:
                     continue
-            elif position == mark + len(self.head) <= mark + self.reading.max_record_bytes:
-                # The columns are recognised in the first line, which may be longer than what is read at once.
-                self.head += b"" if len(line_ends(self.head, self.encoding)) else data
+            elif not self.has_head:
+                self._extend_head(data)
             if not data:
                 break
             ends = line_ends(data, self.encoding)
@@ -243,8 +244,24 @@ class _Cutter:
         elif encoding == "utf-16":
             # JSON begins with a character of ASCII (RFC 4627, section 3).
             encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
-        self.encoding, self.head = encoding, data[mark:]
+        self.encoding = encoding
+        self._extend_head(data[mark:])
         return mark
+
+    def _extend_head(self, data: bytes) -> None:
+        """Add to the head until it has a whole line, which may be longer than what is read at once.
+
+        A line that is too long to be a record says nothing of columns; were the head to end in it, the others would lose theirs.
+        """
+        self.head += data
+        ends = line_ends(self.head, self.encoding)
+        if self.skips:
+            self.head = self.head[int(ends[0]) :] if len(ends) else b""
+            self.skips, ends = not len(ends), ends[1:]
+        if len(ends):
+            self.has_head = True
+        elif len(self.head) > self.reading.max_record_bytes:
+            self.head, self.skips = b"", True
 
     def columns(self, location: str) -> Columns:
         """Return the columns recognised in the first objects of the shard; plain ``text`` if there are none.

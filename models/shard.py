@@ -16,7 +16,7 @@ Container = Literal["", "gzip", "zstd", "bz2"]
 SOURCE_KEYS = "source_keys.columns"
 """Where the run file names columns of sources."""
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Version of everything that turns bytes into documents; part of every split's digest."""
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from models.agenda import check_mapped
-from models.coverage import coverage, coverage_in_words
+from models.coverage import coverage, coverage_in_words, unheard
 from models.errors import UsageError
 from models.planning import peek_columns
 from models.taxonomy import load_taxonomy
@@ -34,6 +34,8 @@ def check(settings: Settings) -> Iterator[str]:
         for line in getattr(tagger, "in_words", tuple)():  # what some have to say of their artefacts
             yield f"  {line}"
     yield from coverage_in_words(coverage(job))
+    for each in unheard(job):
+        yield f"no rule looks at {each}; what is found of it changes nothing"
     root = input_root(settings)
     patterns = [absolute(pattern, settings.folder) for pattern in settings.file.inputs]
     shards = []

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from models.coverage import unheard
 from models.errors import UsageError
 from models.evidence import EVIDENCE
 from models.job import Job, Output
@@ -219,6 +220,7 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
         max_dead_least=file.max_dead.at_least,
         allow_empty=file.allow_empty,
     )
+    unheard(job)  # refuses what is not a risk; what no rule looks at is said by check
     assert job.wanted is not None  # computed here, once, and sent along: workers need not hash artefacts again
     return job
 

@@ -152,6 +152,12 @@ class Corpus:
             raise UsageError(
                 f"{self.root}: no release{f' {number}' if number else ''} here; make one with: winnow run … -o {self.root}"
             ) from None
+        except ValueError as error:
+            raise UsageError(
+                f"{self.root}: the manifest of release {number} is damaged ({error}); put it back from a copy, and run winnow verify"
+            ) from None
+        if not isinstance(manifest, dict) or "format" not in manifest:
+            raise UsageError(f"{self.root}: the manifest of release {number} is damaged; put it back from a copy")
         if manifest["format"] != MANIFEST_FORMAT:
             raise UsageError(
                 f"{self.root}: release {number} has manifest format {manifest['format']}, this version reads {MANIFEST_FORMAT}; use the "

@@ -71,7 +71,7 @@ class Shown:
                 )
             elif now - self._last > _LINE_EVERY:
                 self._last = now
-                left = seconds / done * (planned - done) if done else 0
-                said = f"{stage}: {done}/{planned} tasks, {speed}, {found}, about {left:.0f} s left"
-                sys.stderr.write(said + "\n")
+                left = f"about {seconds / done * (planned - done):.0f} s left" if done else ""
+                said = [f"{stage}: {done}/{planned} tasks", speed, found, left]
+                sys.stderr.write(", ".join(filter(None, said)) + "\n")
                 sys.stderr.flush()

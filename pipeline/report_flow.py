@@ -41,7 +41,7 @@ def causes(
     """
     found = [Cause("clean", said.plain("flow.untouched"), "keep", counts["clean"] - counts["redacted"])]
     by_action: dict[str, list[Cause]] = {action: [] for action in ACTIONS}
-    for key, records in flow.items():
+    for key, records in sorted(flow.items()):
         action, rule, tagger = key.split("\t")
         kind = "redact" if action == "redact" else _KINDS[_DOORS[action]]
         by_action[action].append(Cause(_DOORS[action], _label(rule, tagger, said, rules), kind, records))
@@ -49,7 +49,9 @@ def causes(
         if sum(each.records for each in by_action[action]) != counts[count]:
             raise ConservationError(f"report: {counts[count]} records {count}, their causes do not add up to that")
         found += _largest(by_action[action], said)
-    dead = [Cause("dead", said.name(f"error.{error}", error), "dead", records) for error, records in errors.items()]
+    dead = [
+        Cause("dead", said.name(f"error.{error}", error), "dead", records) for error, records in sorted(errors.items())
+    ]
     return [each for each in [*found, *_largest(dead, said)] if each.records]
 
 
@@ -61,7 +63,8 @@ def _label(rule: str, tagger: str, said: Words, rules: Mapping[str, str]) -> str
 
 
 def _largest(found: Sequence[Cause], said: Words) -> list[Cause]:
-    ordered = sorted(found, key=lambda each: (-each.records, each.label))
+    # Of equally many the first by name, whatever they are called in a language: each shows the same ones.
+    ordered = sorted(found, key=lambda each: -each.records)
     rest = ordered[MOST:]
     if not rest:
         return ordered

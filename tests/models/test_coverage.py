@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+from conftest import write_list
 from small_models import make_model
 
-from models.coverage import coverage, coverage_in_words
+from models.coverage import coverage, coverage_in_words, unheard
+from models.errors import UsageError
+from models.job import Job
 from models.taxonomy import load_taxonomy
 from pipeline.config import from_options, make_job
 
@@ -30,3 +34,20 @@ def test_every_risk_is_told_with_the_lists_and_models_that_cover_it(tmp_path: Pa
 
 def test_without_lists_and_models_nothing_is_covered() -> None:
     assert set(covered_by({"personal": {}}).values()) == {()}
+
+
+def _with_list(folder: Path, category: str) -> Job:
+    write_list(folder, {"river": category})
+    return make_job(
+        from_options({"inputs": ("none",), "output": "none", "taggers": {"lexicon": {"lists": [str(folder)]}}})
+    )
+
+
+def test_a_list_of_a_risk_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lexicon: typo: category 'A\.1\.z' names no risk of tc260-003"):
+        _with_list(tmp_path / "typo", "A.1.z")
+
+
+def test_what_no_rule_looks_at_is_named(tmp_path: Path) -> None:
+    assert unheard(_with_list(tmp_path / "own", "Z.9.z")) == ["lexicon:own: Z.9.z"]
+    assert unheard(_with_list(tmp_path / "risk", "A.1.a")) == []

@@ -102,6 +102,13 @@ def test_one_more_finding_never_makes_an_unlawful_record_lawful(
     assert decider.unlawful(findings) == any(decider.unlawful([each]) for each in findings)
 
 
+@given(st.floats(0.5, 1), st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_weak_findings_beside_a_sure_one_change_nothing(sure: float, others: list[float]) -> None:
+    """Random policies seldom have several findings of the kinds that count, so this one is asked apart."""
+    decider = Decider(load_policy("cn-tc260-003"))
+    assert decider.unlawful([Finding(0, "lexicon", "A.1.a", "", score) for score in (sure, *others)])
+
+
 @given(st.sampled_from(["cn-tc260-003", "minimal"]), LENGTHS, st.lists(FINDINGS, max_size=30), FINDINGS)
 def test_the_shipped_policies_are_monotone(name: str, length: int, findings: list[Finding], more: Finding) -> None:
     decider = Decider(load_policy(name))
