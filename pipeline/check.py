@@ -10,7 +10,7 @@ from models.planning import peek_columns
 from models.taxonomy import load_taxonomy
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
-from pipeline.engines import make_engine, preflight
+from pipeline.engines import make_engine, not_asked, preflight
 from transforms.listing import list_shards
 from transforms.workspace import open_store, workspace
 
@@ -59,5 +59,6 @@ def check(settings: Settings) -> Iterator[str]:
         yield f"output: {folder} can be written"
     for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root}):
         raise UsageError(f"runner {engine.name}: {fault}")
-    yield f"runner {engine.name}: ready"
+    unasked = not_asked(engine)
+    yield f"runner {engine.name}: ready" if unasked is None else f"runner {engine.name}: {unasked}"
     yield "all that can be known before a run is well"
