@@ -36,23 +36,23 @@ def check(settings: Settings) -> Iterator[str]:
     yield from coverage_in_words(coverage(job))
     root = input_root(settings)
     patterns = [absolute(pattern, settings.folder) for pattern in settings.file.inputs]
-    shards = []
+    shards: dict[str, str] = {}
     for pattern in patterns:
         found = list_shards(pattern, root, (job.root, job.restricted))
         if not found and not job.allow_empty:
             raise UsageError(f"{settings.name}: {pattern} matches nothing; check the path, or say allow_empty")
-        shards += [each.path for each in found]
-    yield f"inputs: {len(set(shards))} shards below {root}"
+        shards |= {each.path: each.generation for each in found}
+    yield f"inputs: {len(shards)} shards below {root}"
     opener = workspace(job).opener
     said: Counter[str] = Counter()
     peeked = []
-    for path in sorted(set(shards))[:_PEEKED]:
-        peeked.append(peek_columns(opener, root, path, job.reading))
+    for path in sorted(shards)[:_PEEKED]:
+        peeked.append(peek_columns(opener, root, path, job.reading, shards[path]))
         said[peeked[-1][0].in_words()] += 1
-    if len(peeked) == len(set(shards)):
+    if len(peeked) == len(shards):
         check_mapped(peeked)
     for columns, count in sorted(said.items()):
-        yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
+        yield f"columns: {columns} ({count} of the first {min(len(shards), _PEEKED)} shards)"
     check_same(Corpus(job.root), job)
     for folder in {job.root, job.restricted}:
         open_store(folder).check()
