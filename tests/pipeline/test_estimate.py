@@ -39,8 +39,8 @@ def test_a_terabyte_takes_ten_times_the_core_hours_and_objects_of_a_tenth() -> N
 def test_the_first_night_is_the_sum_of_the_measured_stages() -> None:
     each = Input("parquet", 10**12, 1000, 16000)
     stages, books = measured()["stages"], measured()["bookkeeping"]
-    milliseconds = sum(
-        figures.get("parquet", figures.get("any", 0))
+    milliseconds: float = sum(
+        float(figures.get("parquet", figures.get("any", 0)))
         for name, figures in stages.items()
         if isinstance(figures, dict) and name != "taggers"
     )
