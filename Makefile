@@ -78,7 +78,7 @@ flink-down: ## end the cluster that flink-up started
 test-engines: flink tools ## one corpus on every engine of this machine: the same bytes
 	$(BIN)/python -m pytest -m engines
 
-test-cluster: flink tools ## the same on a Flink cluster, and with parts of it killed; half an hour
+test-cluster: flink tools ## the same on a Flink cluster, and with parts of it killed; an hour and a half
 	$(BIN)/python -m pytest -m "cluster and not airflow"
 
 test-scale: setup ## peak memory at 200 MB and at 1 GB of text; minutes
@@ -141,7 +141,6 @@ bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagge
 bench-sources: setup ## the interval reading of the limit: coverage, mixtures of real records, nights; writes docs/source-rule.md; a minute
 	$(BIN)/python benchmarks/source_rule.py ../shared/data --page docs/source-rule.md --picture docs/source-rule.svg
 
-docs: setup ## write docs/run-file.md anew from the code
 docs: setup ## write the reference pages in docs anew from the code
 	$(BIN)/python docs/generate.py
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from corpus import FOLDER, make, parse_size
@@ -30,6 +31,8 @@ from cluster import Cluster  # noqa: E402
 from rows import EXTERNAL, LOCAL, PROCESS, REFERENCE, Row  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
+STORE = replace(LOCAL[0], name=f"{LOCAL[0].name}, object store")
+ROWS = (REFERENCE, *LOCAL, EXTERNAL, PROCESS, STORE)
 
 
 def main() -> None:
@@ -37,6 +40,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="of corpora; default is %(default)s")
     parser.add_argument("--size", default="60MB", help="text of the corpus")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help="a row besides the bare loop, by the begin of its name"
+    )
     options = parser.parse_args()
     corpus = make(options.folder, parse_size(options.size), "jsonl")
     megabytes = json.loads((corpus / "facts.json").read_text("utf-8"))["total"] / 1e6
@@ -45,20 +51,29 @@ def main() -> None:
         place = Path(name)
         shards = [str(path) for path in sorted(corpus.iterdir()) if path.suffix != ".json"]
         run = nights.write_run_file(place / "run.yaml", shards, corpus, split_size="10MB")
-        jobs: dict[str, Callable[[Path], float]] = {"bare loop": lambda _: spent("loop", corpus, 0)}
-        for row in (REFERENCE, *LOCAL):
+        # The same run file for all, so that a ratio is of one job done in two ways.
+        jobs: dict[str, Callable[[Path], float]] = {"bare loop": lambda _: spent("loop", corpus, 0, run_file=run)}
+        for row in _wanted((REFERENCE, *LOCAL), options.only):
             jobs[row.name] = lambda out, row=row: _launched(row, run, out)  # type: ignore[misc]
-        cluster = stack.enter_context(_cluster(place))
-        for row in (EXTERNAL, PROCESS):
-            jobs[row.name] = lambda out, row=row: _launched(row, run, out, cluster)  # type: ignore[misc]
-        cloud = stack.enter_context(_cloud(place, run))
-        jobs["local, 2 workers, object store"] = lambda out: _launched(LOCAL[0], cloud(out), out, of_run=True)
+        if rows := _wanted((EXTERNAL, PROCESS), options.only):
+            cluster = stack.enter_context(_cluster(place))
+            for row in rows:
+                jobs[row.name] = lambda out, row=row: _launched(row, run, out, cluster)  # type: ignore[misc]
+        if _wanted((STORE,), options.only):
+            cloud = stack.enter_context(_cloud(place, run))
+            jobs[STORE.name] = lambda out: _launched(STORE, cloud(out), out, of_run=True)
+        if len(jobs) == 1:
+            parser.error(f"--only: no row begins so; there are {', '.join(row.name for row in ROWS)}")
         used: dict[str, list[float]] = {name: [] for name in jobs}
         for number in range(options.rounds):
             for name, job in turned(list(jobs.items()), number):
                 with tempfile.TemporaryDirectory(prefix="out-", dir=place) as out:
                     used[name].append(1000 * job(Path(out) / "out") / megabytes)
     _show(used, megabytes)
+
+
+def _wanted(rows: tuple[Row, ...], only: list[str] | None) -> list[Row]:
+    return [row for row in rows if only is None or row.name.startswith(tuple(only))]
 
 
 def _show(used: dict[str, list[float]], megabytes: float) -> None:

@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ from models.job import Job
 from models.judging import judge_sources, release_tasks
 from models.language import languages
 from models.layer import LayerBuilder
-from models.outcome import conclude, conclude_segment
+from models.outcome import Outcome, conclude, conclude_segment
 from models.parsing import Parsed
 from models.planning import plan_shard
 from models.policy import Decider
@@ -58,7 +59,7 @@ from models.taggers.personal import Personal
 from models.tagging import tag_identifiers
 from models.tally import tally
 from models.view import fold_term, safe_view
-from pipeline.config import from_options, make_job, make_taggers
+from pipeline.config import from_options, make_job, make_taggers, read_run_file
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 HOUBB, COMMENTS = DATA / "lists" / "houbb_zh.jsonl", DATA / "harm" / "cold_train.jsonl"
@@ -95,9 +96,10 @@ def main() -> None:
     parser.add_argument("--run", choices=["beam", "loop", "imports"], help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--taggers", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--run-file", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        run_once(options.run, options.folder, options.workers, options.taggers)
+        run_once(options.run, options.folder, options.workers, options.taggers, options.run_file)
         return
     corpora = {form: make(options.folder, parse_size(options.size), form) for form in FORMATS}
     facts: dict[str, Any] = {}
@@ -420,14 +422,12 @@ def turned(items: list[Any], number: int) -> list[Any]:
     return items[number % len(items) :] + items[: number % len(items)]
 
 
-def spent(how: str, corpus: Path, workers: int, taggers: str = "") -> float:
+def spent(how: str, corpus: Path, workers: int, taggers: str = "", run_file: Path | None = None) -> float:
     """Return CPU-seconds of a whole job in a process of its own; see :func:`run_once`."""
     before = cpu()
-    subprocess.run(
-        [sys.executable, __file__, str(corpus), "--run", how, "--workers", str(workers), "--taggers", taggers],
-        check=True,
-        cwd=Path.cwd(),
-    )
+    command = [sys.executable, __file__, str(corpus), "--run", how, "--workers", str(workers), "--taggers", taggers]
+    command += [] if run_file is None else ["--run-file", str(run_file)]
+    subprocess.run(command, check=True, cwd=Path.cwd())
     while True:
         try:
             os.wait()
@@ -435,11 +435,17 @@ def spent(how: str, corpus: Path, workers: int, taggers: str = "") -> float:
             return cpu() - before
 
 
-def run_once(how: str, corpus: Path, workers: int, taggers: str) -> None:
-    """Do a whole job up to its outcome, by Beam's graph or with the graph's functions in a loop."""
+def run_once(how: str, corpus: Path, workers: int, taggers: str, run_file: Path | None = None) -> None:
+    """Do a whole job up to its outcome, by Beam's graph or with the graph's functions in a loop.
+
+    Args:
+        run_file: what the job is; its outcome is then published too, as a run of the command does.
+    """
     import transforms.release
     import transforms.tag  # noqa: F401
+    from pipeline.corpus import Corpus
     from pipeline.launch import launch, prepare
+    from pipeline.publish import publish
 
     if how == "imports":
         return
@@ -448,15 +454,20 @@ def run_once(how: str, corpus: Path, workers: int, taggers: str) -> None:
         if taggers:
             given["taggers"] = _all_taggers(Path(output), category=taggers == "all")
         settings = from_options(given)
+        if run_file is not None:
+            found = read_run_file(run_file)
+            settings = replace(found, file=found.file.model_copy(update={"output": output, "as_of": date(2026, 1, 1)}))
         run = prepare(settings)
         if how == "beam":
-            launch(replace(run, workers=workers), to_publish=False)
+            launch(replace(run, workers=workers), to_publish=run_file is not None)
         else:
-            bare_loop(run)
+            outcome = bare_loop(run)
+            if run_file is not None:
+                publish(Corpus(run.job.root), outcome, datetime.now(UTC).isoformat())
 
 
-def bare_loop(run: Any) -> None:
-    """Do what the graph does, one call after another."""
+def bare_loop(run: Any) -> Outcome:
+    """Do what the graph does, one call after another, and return what it came to."""
     from transforms.plan import named_shards, plan_task, plan_tasks
     from transforms.release import release_task
     from transforms.tag import tag_task
@@ -481,7 +492,7 @@ def bare_loop(run: Any) -> None:
         conclude_segment(agenda, judged, number, dict(each for _, each in receipts), *means)
         for number, receipts in released
     ]
-    conclude(agenda, judged, concluded, 0, *means)
+    return conclude(agenda, judged, concluded, 0, *means)
 
 
 def _receipts(measured: list[Any]) -> Iterator[Any]:

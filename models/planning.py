@@ -86,14 +86,19 @@ def _lacks(columns: Columns, has: Callable[[str], bool]) -> tuple[str, ...]:
     return tuple(role for role, path in mapped.items() if path is not None and not has(path))
 
 
-def peek_columns(opener: Opener, root: str, path: str, reading: Reading) -> tuple[Columns, tuple[str, ...]]:
+def peek_columns(
+    opener: Opener, root: str, path: str, reading: Reading, generation: str = ""
+) -> tuple[Columns, tuple[str, ...]]:
     """Return the columns of a shard from its first bytes, and which are mapped but not there, as planning would find them.
+
+    Args:
+        generation: of the object as it was listed.
 
     Raises:
         UsageError: if it has no column to take text from.
     """
     location = f"{root.rstrip('/')}/{path}"
-    with opener.open(location) as file:
+    with opener.open(pinned(location, generation)) as file:
         head = file.read(8)
         file.seek(0)
         if head[:4] in PARQUET_MAGIC or path.endswith(".parquet"):

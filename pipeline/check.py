@@ -10,7 +10,7 @@ from models.planning import peek_columns
 from models.taxonomy import load_taxonomy
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
-from pipeline.engines import make_engine, preflight
+from pipeline.engines import make_engine, not_asked, preflight
 from transforms.listing import list_shards
 from transforms.workspace import open_store, workspace
 
@@ -38,28 +38,29 @@ def check(settings: Settings) -> Iterator[str]:
         yield f"no rule looks at {each}; what is found of it changes nothing"
     root = input_root(settings)
     patterns = [absolute(pattern, settings.folder) for pattern in settings.file.inputs]
-    shards = []
+    shards: dict[str, str] = {}
     for pattern in patterns:
         found = list_shards(pattern, root, (job.root, job.restricted))
         if not found and not job.allow_empty:
             raise UsageError(f"{settings.name}: {pattern} matches nothing; check the path, or say allow_empty")
-        shards += [each.path for each in found]
-    yield f"inputs: {len(set(shards))} shards below {root}"
+        shards |= {each.path: each.generation for each in found}
+    yield f"inputs: {len(shards)} shards below {root}"
     opener = workspace(job).opener
     said: Counter[str] = Counter()
     peeked = []
-    for path in sorted(set(shards))[:_PEEKED]:
-        peeked.append(peek_columns(opener, root, path, job.reading))
+    for path in sorted(shards)[:_PEEKED]:
+        peeked.append(peek_columns(opener, root, path, job.reading, shards[path]))
         said[peeked[-1][0].in_words()] += 1
-    if len(peeked) == len(set(shards)):
+    if len(peeked) == len(shards):
         check_mapped(peeked)
     for columns, count in sorted(said.items()):
-        yield f"columns: {columns} ({count} of the first {min(len(set(shards)), _PEEKED)} shards)"
+        yield f"columns: {columns} ({count} of the first {min(len(shards), _PEEKED)} shards)"
     check_same(Corpus(job.root), job)
     for folder in {job.root, job.restricted}:
         open_store(folder).check()
         yield f"output: {folder} can be written"
     for fault in preflight(engine, {"output": job.root, "restricted": job.restricted, "inputs": root}):
         raise UsageError(f"runner {engine.name}: {fault}")
-    yield f"runner {engine.name}: ready"
+    unasked = not_asked(engine)
+    yield f"runner {engine.name}: ready" if unasked is None else f"runner {engine.name}: {unasked}"
     yield "all that can be known before a run is well"

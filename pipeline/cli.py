@@ -435,7 +435,7 @@ def estimate(
 
     It goes by what stages were measured to take, on the machine and date that it names. Prices are yours to give.
     """
-    from pipeline.estimate import Means, in_words, inputs_of, supposed
+    from pipeline.estimate import DEFAULT_TAGGERS, Means, in_words, inputs_of, supposed, taggers_of
 
     if (run is None) == (size is None):
         raise UsageError("name a run file, or suppose an input: winnow estimate --bytes 100TB --format jsonl.gz")
@@ -444,7 +444,9 @@ def estimate(
     inputs = inputs_of(settings) if settings is not None else [supposed(size or "", form, shard_size, split_size)]
     terms, density = "10,000 terms" if many_terms else "illustrative", "dense" if dense else "ordinary"
     prices = core_hour, gb_month, thousand_operations
-    for line in in_words(inputs, Means(cores, terms, density, new, changed, list_seconds, *prices)):  # type: ignore[arg-type]
+    taggers = DEFAULT_TAGGERS if settings is None else taggers_of(settings)
+    means = Means(cores, taggers, terms, density, new, changed, list_seconds, *prices)  # type: ignore[arg-type]
+    for line in in_words(inputs, means):
         out.print(line, markup=False)
 
 

@@ -200,6 +200,8 @@ def _faults(engine: Engine) -> Iterator[str]:
                 "environment_type is missing: say how task managers reach Python workers, EXTERNAL (a worker pool beside each, "
                 "with environment_config=HOST:PORT) or PROCESS (docs/flink.md)"
             )
+        if kind == "PROCESS" and not is_embedded:
+            yield from _faults_of_command(str(given.get("environment_config", "")))
     if engine.name == "dataflow":
         for key in ("project", "region", "temp_location"):
             if key not in given:
@@ -209,6 +211,19 @@ def _faults(engine: Engine) -> Iterator[str]:
                 "workers need Winnow: name an image that has it (sdk_container_image, made from deploy/dataflow/Dockerfile), or "
                 "setup_file=./setup.py to install it when they start (docs/dataflow.md)"
             )
+
+
+def _faults_of_command(config: str) -> Iterator[str]:
+    """Give what is wrong with the command of a worker process; on a task manager a relative path is another one, or none."""
+    if not config:
+        return  # which is said elsewhere
+    try:
+        command = dict(json.loads(config)).get("command", "")
+    except (TypeError, ValueError) as error:
+        yield f'environment_config is no JSON ({error}); say \'{{"command": "/absolute/path"}}\''
+        return
+    if not str(command).startswith("/"):
+        yield f"environment_config: command {command!r} is relative, and means another file on each task manager; name an absolute path"
 
 
 def _faults_of_file(given: Mapping[str, Any], key: str, what: str) -> Iterator[str]:
@@ -231,12 +246,22 @@ def preflight(engine: Engine, roots: Mapping[str, str]) -> Iterator[str]:
             if "://" not in path and engine.name == "dataflow":
                 yield f"{name}: {path} is a folder of this machine; Dataflow's workers need gs://"
     if engine.name == "flink":
-        yield from _flink_faults(str(engine.options.get("flink_master", "")))
+        master = str(engine.options.get("flink_master", ""))
+        if master and not master.startswith("["):
+            yield from _flink_faults(master, int(engine.options.get("parallelism", 0)))
 
 
-def _flink_faults(master: str) -> Iterator[str]:
-    if not master or master.startswith("["):
-        return
+def not_asked(engine: Engine) -> str | None:
+    """Say that a cluster was not asked what it lacks, if there is one whose address nobody gave."""
+    if engine.name != "flink" or "flink_master" in engine.options:
+        return None
+    return (
+        "the cluster behind job_endpoint was not asked for slots, memory, restart strategy and Java options; look yourself "
+        "(docs/flink.md), or add flink_master=HOST:PORT, by which launcher and job server both reach it"
+    )
+
+
+def _flink_faults(master: str, parallelism: int) -> Iterator[str]:
     base = master if "://" in master else f"http://{master}"
     try:
         overview = _ask(f"{base}/overview")
@@ -245,14 +270,16 @@ def _flink_faults(master: str) -> Iterator[str]:
     except (urllib.error.URLError, OSError, ValueError) as error:
         yield f"flink_master: {base} does not answer ({error}); start the cluster, or mend the address"
         return
-    if not overview.get("slots-total"):
+    slots = int(overview.get("slots-total") or 0)
+    if not slots:
         yield f"flink_master: {base} has no task slots; start task managers"
-    strategy = settings.get("restart-strategy.type", settings.get("restart-strategy", ""))
-    if strategy in ("", "none", "disable", "off"):
+    elif parallelism > slots:
         yield (
-            "the cluster has no restart strategy, so one lost task manager fails the whole job; set restart-strategy.type: "
-            "fixed-delay in its configuration (an option of the job does not help)"
+            f"parallelism: {parallelism} is more than the {slots} task slots of {base}, and the job would wait for others that "
+            "never come; say less, or start task managers"
         )
+    yield from _restart_faults(settings)
+    yield from _java_faults(settings)
     for manager in managers:
         if int(manager.get("memoryConfiguration", {}).get("taskOffHeap") or 0) < _OFF_HEAP:
             yield (
@@ -261,7 +288,34 @@ def _flink_faults(master: str) -> Iterator[str]:
             )
 
 
+def _restart_faults(settings: Mapping[str, str]) -> Iterator[str]:
+    strategy = settings.get("restart-strategy.type", settings.get("restart-strategy", ""))
+    if strategy in ("", "none", "disable", "off"):
+        yield (
+            "the cluster has no restart strategy, so one lost task manager fails the whole job; set restart-strategy.type: "
+            "fixed-delay in its configuration (an option of the job does not help)"
+        )
+    if strategy in ("fixed-delay", "fixeddelay") and int(settings.get(_ATTEMPTS, 1)) < 2:
+        yield (
+            f"the cluster's restart strategy allows one attempt, so the second lost task manager fails the whole job; set {_ATTEMPTS}: "
+            "10 in its configuration (the default is 1)"
+        )
+
+
+def _java_faults(settings: Mapping[str, str]) -> Iterator[str]:
+    given = " ".join(settings.get(f"env.java.opts.{which}", "") for which in ("all", "taskmanager"))
+    if missing := [name for name in _OPENED if f"java.base/{name}=" not in given]:
+        yield (
+            f"the cluster's env.java.opts.all opens no {', '.join(missing)}, so Java 17 refuses reflection; it needs what Flink "
+            f"ships there, --add-opens=java.base/{missing[0]}=ALL-UNNAMED and so on, before options of your own, which replace it "
+            "(deploy/flink/config.yaml has the list)"
+        )
+
+
 _OFF_HEAP = 512 << 20
+_ATTEMPTS = "restart-strategy.fixed-delay.attempts"
+_OPENED = ("java.lang", "java.lang.reflect", "java.nio", "java.util", "java.util.concurrent", "java.time")
+"""Packages of java.base among those that Flink opens in its own configuration; who has replaced that lacks all of them."""
 
 
 def _ask(url: str) -> Any:

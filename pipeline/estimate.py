@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from models.catalogue import AVERAGE
 from models.errors import UsageError
+from models.taggers import tagger_class
 from pipeline.config import Settings, absolute, input_root
 from transforms.listing import list_shards
 
@@ -26,6 +27,10 @@ FORMATS: dict[str, Format] = {
 """By the end of a name; others are plain. Of compressed lines only gzip was measured, and all are taken for it."""
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+DEFAULT_TAGGERS = ("lexicon", "personal")
+"""Of a run that names none."""
+SEEN_SAFE = frozenset({"lexicon", "personal", "category", "fingerprint"})
+"""Taggers that look at the safe view, which is made once for all of them."""
 PAGE = 1000
 """Names that one request lists, on GCS and S3."""
 
@@ -66,6 +71,7 @@ class Means:
 
     Attributes:
         cores: that work at once.
+        taggers: names of those that the run has.
         terms: key of the lexicon's figures.
         density: key of the figures of personal data.
         new: share of the corpus that a night adds.
@@ -75,6 +81,7 @@ class Means:
     """
 
     cores: int
+    taggers: tuple[str, ...] = DEFAULT_TAGGERS
     terms: str = "illustrative"
     density: Density = "ordinary"
     new: float = 0.01
@@ -103,6 +110,23 @@ class Estimate:
     objects: int
     operations: int
     cost: float | None
+
+
+def taggers_of(settings: Settings) -> tuple[str, ...]:
+    """Return the names of a run's taggers.
+
+    Raises:
+        UsageError: naming one that does not exist.
+    """
+    names = DEFAULT_TAGGERS if settings.file.taggers is None else tuple(settings.file.taggers)
+    for name in names:
+        tagger_class(name)
+    return names
+
+
+def unmeasured(means: Means) -> list[str]:
+    """Return the taggers of which nothing is known, such as the user's own: no estimate holds what they take."""
+    return [name for name in means.taggers if name not in measured()["stages"]["taggers"]]
 
 
 def inputs_of(settings: Settings) -> list[Input]:
@@ -168,32 +192,33 @@ def _splits(form: Format, size: int, split_size: int) -> int:
 
 
 def estimates(inputs: Iterable[Input], means: Means) -> list[Estimate]:
-    """Return what the first night comes to, a later one, a new list, and a new policy."""
-    inputs = list(inputs)
+    """Return what the first night comes to, a later one, a new list if the run has lists of terms, and a new policy."""
+    inputs, every = list(inputs), means.taggers
+    listed = _estimate("weekly list change", inputs, means, planned=0, tagged=(("lexicon",), 1), released=means.changed)
     return [
-        _estimate("first night", inputs, means, planned=1, tagged=("all", 1), released=1),
+        _estimate("first night", inputs, means, planned=1, tagged=(every, 1), released=1),
         _estimate(
             f"later night, {100 * means.new:g} % new",
             inputs,
             means,
             planned=means.new,
-            tagged=("all", means.new),
+            tagged=(every, means.new),
             released=means.new,
         ),
-        _estimate("weekly list change", inputs, means, planned=0, tagged=("lexicon", 1), released=means.changed),
-        _estimate("policy change", inputs, means, planned=0, tagged=("all", 0), released=1),
+        *([listed] if "lexicon" in every else []),
+        _estimate("policy change", inputs, means, planned=0, tagged=(every, 0), released=1),
     ]
 
 
 def _estimate(
-    name: str, inputs: list[Input], means: Means, planned: float, tagged: tuple[str, float], released: float
+    name: str, inputs: list[Input], means: Means, planned: float, tagged: tuple[tuple[str, ...], float], released: float
 ) -> Estimate:
     facts = measured()
     stages, books = facts["stages"], facts["bookkeeping"]
-    kind, share = tagged
+    taggers, share = tagged
     milliseconds = 0.0
     for each in inputs:
-        tag = _tagging(stages, each.format, means, kind) * share
+        tag = _tagging(stages, each.format, means, taggers) * share
         per_megabyte = stages["plan"][each.format] * planned + tag + stages["release"][each.format] * released
         milliseconds += each.text * per_megabyte
     splits, shards = sum(each.splits for each in inputs), sum(each.shards for each in inputs)
@@ -211,14 +236,15 @@ def _estimate(
     return Estimate(name, core_hours, (core_hours - alone) / means.cores + alone + listing, objects, operations, cost)
 
 
-def _tagging(stages: Mapping[str, Any], form: Format, means: Means, kind: str) -> float:
-    """Return milliseconds per MB of tagging with all taggers, or with the lexicon alone."""
-    always = sum(
-        stages[name]["any"]
-        for name in ("matching view", "ids, URLs and sources", "content hashes and layer", "merge, receipt and tally")
-    )
-    personal = stages["personal"][means.density] if kind == "all" else 0.0
-    return float(always + stages["read and parse"][form] + stages["lexicon"][means.terms] + personal)
+def _tagging(stages: Mapping[str, Any], form: Format, means: Means, taggers: tuple[str, ...]) -> float:
+    """Return milliseconds per MB of tagging with some taggers; those that nobody measured count as nothing."""
+    always = ("ids, URLs and sources", "content hashes and layer", "merge, receipt and tally")
+    total = float(stages["read and parse"][form]) + sum(float(stages[name]["any"]) for name in always)
+    if SEEN_SAFE.intersection(taggers):
+        total += float(stages["safe view"]["any"])
+    kinds = {"lexicon": means.terms, "personal": means.density}
+    found = stages["taggers"]
+    return total + sum(float(found[name][kinds.get(name, "any")]) for name in taggers if name in found)
 
 
 def listing_seconds(shards: int, means: Means) -> float:
@@ -253,7 +279,10 @@ def in_words(inputs: list[Input], means: Means) -> Iterator[str]:
     facts = measured()
     for name in ("stages", "formats", "bookkeeping"):
         yield f"{name}: measured {facts[name]['date']} by {facts[name]['command']}"
-    yield (
-        f"hours are with {means.cores} cores at work all the time, but for what one process does; stages add up to more than whole "
-        "jobs took, so this is more than will be needed"
-    )
+    yield f"taggers: {', '.join(means.taggers) or 'none'}"
+    if missing := unmeasured(means):
+        yield (
+            f"not measured, and not in these figures: {', '.join(missing)}; measure the CPU that a small run takes with and "
+            "without, and add it"
+        )
+    yield f"hours are with {means.cores} cores at work all the time, but for what one process does; starting an engine is not in them"

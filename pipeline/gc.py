@@ -68,7 +68,7 @@ def _check_unwatched(corpus: Corpus) -> None:
         UsageError: naming one that may.
     """
     for run in begun(corpus):
-        if not Notes(corpus.root, run).read("started").get("outlives"):
+        if not (Notes(corpus.root, run).read("started") or {}).get("outlives"):  # gone since it was listed
             continue
         found = status(corpus, run)
         if found.state not in ENDED and found.silent < SILENT:

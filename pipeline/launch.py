@@ -17,7 +17,7 @@ from models.outcome import Outcome
 from pipeline.build import STAGES, Run
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus, check_same
-from pipeline.engines import Engine, make_engine, preflight
+from pipeline.engines import Engine, make_engine, not_asked, preflight
 from pipeline.publish import Published, publish
 from pipeline.source_decisions import with_decisions
 from pipeline.submitting import in_words, submit
@@ -95,6 +95,8 @@ def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) ->
     Raises:
         WinnowError: with place and remedy.
     """
+    if unasked := not_asked(run.engine):
+        say(f"runner {run.engine.name}: {unasked}")
     with Corpus(run.job.root).store.in_use():
         return _launch(run, to_publish, say)
 

@@ -276,7 +276,7 @@ class CloudStore:
         name = f"{_LEASES}/{_CLEANING}"
         token = uuid.uuid4().hex.encode()
         self._take(name, token)
-        with self._lease(name, token):
+        with self._lease(name, token, self.pointer(name)[1]):
             # Each says what it is before it looks for the other, so that at least one sees the other.
             if any(self._is_held(entry.name) for entry in self.list(_LEASES) if entry.name != name):
                 raise UsageError(
@@ -286,16 +286,24 @@ class CloudStore:
             yield
 
     @contextlib.contextmanager
-    def _lease(self, name: str, value: bytes = b"") -> Iterator[None]:
-        """Hold a lease: an object that is written anew while its holder lives."""
+    def _lease(self, name: str, value: bytes = b"", generation: int = 0) -> Iterator[None]:
+        """Hold a lease: an object that is written anew while its holder lives.
+
+        Only what the holder wrote itself is renewed and deleted: who was held up so long that the lease ran out, and another took it,
+        leaves it to that one.
+
+        Args:
+            generation: of the lease if it was taken already.
+        """
         ended = threading.Event()
+        held = generation or self._put(name, value, 0)
 
         def renew() -> None:
+            nonlocal held
             while not ended.wait(_LEASE_SECONDS / 6):
                 with contextlib.suppress(Exception):  # the next one may go through
-                    self._put(name, value)
+                    held = self._put(name, value, held)
 
-        self._put(name, value)
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
         try:
@@ -303,7 +311,7 @@ class CloudStore:
         finally:
             ended.set()
             thread.join()
-            self.delete(name)
+            self._give_back(name, value)
 
     def _take(self, name: str, token: bytes) -> None:
         """Take the lease that only one may have; one that ran out is taken away from its holder, by one of those who want it.
@@ -319,9 +327,31 @@ class CloudStore:
         except StoreConflictError:
             raise UsageError(f"{self._root}: another gc began at the same time; try again when it has ended") from None
 
-    def _put(self, name: str, value: bytes) -> None:
-        with _in_words(self._url(name)):
-            self._blob(name).upload_from_string(value, retry=_RETRY)
+    def _put(self, name: str, value: bytes, generation: int) -> int:
+        """Write a lease that still is of a generation, or is gone, and return its new one.
+
+        Raises:
+            StoreConflictError: if another holds it.
+        """
+        blob = self._blob(name)
+        try:
+            with _in_words(self._url(name)):
+                blob.upload_from_string(value, if_generation_match=generation, retry=_RETRY)
+        except exceptions.PreconditionFailed:
+            found, now = self.pointer(name)
+            if not now and generation:
+                return self._put(name, value, 0)
+            if found != value:
+                raise StoreConflictError(f"{self._url(name)} was taken by another process") from None
+            return now  # the answer to a request that came through was lost
+        return int(blob.generation)
+
+    def _give_back(self, name: str, value: bytes) -> None:
+        """Delete a lease, unless another holds it."""
+        found, now = self.pointer(name)
+        if now and found == value:
+            with contextlib.suppress(FileNotFoundError, exceptions.PreconditionFailed), _in_words(self._url(name)):
+                self._blob(name).delete(if_generation_match=now, retry=_RETRY)
 
     def _is_held(self, name: str) -> bool:
         try:
@@ -455,19 +485,33 @@ def find(pattern: str) -> Iterator[Object]:
     In globs, ``*`` and ``?`` stand for anything but ``/``, ``**`` for anything.
     """
     bucket, name = split_url(pattern)
+    if name and not WILDCARD.search(name):
+        yield from _find_named(bucket, name)
+        return
     fixed = WILDCARD.split(name, maxsplit=1)[0]
     wanted = re.compile(_regex(name.rstrip("/")))
     with _in_words(pattern):
-        for blob in _list(pattern, fixed.rstrip("/") if fixed == name else fixed):
+        for blob in _list(pattern, fixed):
             # A name with a slash at its end is a folder as consoles make it.
             if wanted.fullmatch(blob.name) and not blob.name.endswith("/"):
                 yield Object(f"{SCHEME}{bucket}/{blob.name}", blob.generation, blob.size)
 
 
+def _find_named(bucket: str, name: str) -> Iterator[Object]:
+    """Give the object of a name, and all below it; what only begins with the name is not even listed."""
+    url = f"{SCHEME}{bucket}/{name.rstrip('/')}"
+    with _in_words(url):
+        if not name.endswith("/") and (blob := _bucket(url).get_blob(name, retry=_RETRY)) is not None:
+            yield Object(url, int(blob.generation), int(blob.size))
+        for blob in _list(url, f"{name.rstrip('/')}/"):
+            if not blob.name.endswith("/"):
+                yield Object(f"{SCHEME}{bucket}/{blob.name}", blob.generation, blob.size)
+
+
 def _regex(name: str) -> str:
-    """Return what a name matches: itself, and all below it if it has no wildcard."""
-    if not WILDCARD.search(name):
-        return f"{re.escape(name)}(/.*)?" if name else ".*"
+    """Return what a pattern matches; an empty one is the whole bucket."""
+    if not name:
+        return ".*"
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", name)
     said = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(

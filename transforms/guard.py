@@ -52,8 +52,10 @@ class Guard:
             self._say(number, "")
 
     def _say(self, number: int, said: str) -> None:
-        # In one piece, for threads of the worker share the pipe.
-        os.write(self._pipe, json.dumps([number, said[:1000]]).encode() + b"\n")
+        # In one piece, for threads of the worker share the pipe: so much is never mixed with what others write.
+        while len(line := json.dumps([number, said]).encode() + b"\n") > select.PIPE_BUF:
+            said = said[: len(said) * 3 // 4]
+        os.write(self._pipe, line)
 
     @property
     def lives(self) -> bool:

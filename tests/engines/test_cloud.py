@@ -200,6 +200,30 @@ def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
         fetch_folder("gs://in/lists/other")
 
 
+def test_what_only_begins_like_an_input_is_not_listed(proxy: emulator.Proxy) -> None:
+    bucket = storage.Client().bucket("in")
+    for name in ("crawl/a.jsonl", "crawl/b/c.jsonl", "crawl-archive/a.jsonl", "crawler.jsonl"):
+        bucket.blob(name).upload_from_string(b"x")
+    start = len(proxy.seen)
+    below = {"gs://in/crawl/a.jsonl", "gs://in/crawl/b/c.jsonl"}
+    assert {each.address for each in find("gs://in/crawl")} == below
+    assert {each.address for each in find("gs://in/crawl/")} == below
+    listed = [path for _, path in proxy.seen[start:] if "prefix=" in path]
+    assert len(listed) == 2
+    assert all("prefix=crawl/" in path for path in listed)
+    assert len(list(find("gs://in"))) == 4
+    assert list(find("gs://in/cra")) == []
+
+
+def test_a_lease_goes_with_its_holder_though_an_answer_was_lost(proxy: emulator.Proxy) -> None:
+    store = CloudStore("gs://out/corpus/store")
+    proxy.choose("POST", "/upload/storage/v1/b/out/o", "cut after")
+    with store.in_use():
+        assert proxy.failed == 1
+        assert len(list(store.list("leases"))) == 1
+    assert list(store.list("leases")) == []
+
+
 def test_gc_keeps_what_a_release_names(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     run = emulator.moved(one_night, tmp_path)
     finish(run)

@@ -8,12 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from models.errors import UsageError
+from models.taggers import BUILT_IN
 from pipeline.cli import app
 from pipeline.config import from_options, read_run_file
 from pipeline.estimate import (
     Input,
     Means,
     estimates,
+    in_words,
     inputs_of,
     listing_seconds,
     measured,
@@ -37,13 +39,12 @@ def test_a_terabyte_takes_ten_times_the_core_hours_and_objects_of_a_tenth() -> N
 def test_the_first_night_is_the_sum_of_the_measured_stages() -> None:
     each = Input("parquet", 10**12, 1000, 16000)
     stages, books = measured()["stages"], measured()["bookkeeping"]
-    milliseconds = (
-        sum(
-            stages[name].get("parquet", stages[name].get("any", 0)) for name in stages if isinstance(stages[name], dict)
-        )
-        + stages["lexicon"]["illustrative"]
-        + stages["personal"]["ordinary"]
+    milliseconds: float = sum(
+        float(figures.get("parquet", figures.get("any", 0)))
+        for name, figures in stages.items()
+        if isinstance(figures, dict) and name != "taggers"
     )
+    milliseconds += stages["taggers"]["lexicon"]["illustrative"] + stages["taggers"]["personal"]["ordinary"]
     first = estimates([each], MEANS)[0]
     alone = 16000 * (books["new"] + books["all"]) / 3.6e6
     assert first.core_hours == pytest.approx(each.text * milliseconds / 3.6e6 + alone)
@@ -60,6 +61,50 @@ def test_a_night_costs_by_what_is_new_and_a_list_does_not_cost_a_first_night() -
     dense = estimates(each, replace(MEANS, density="dense"))
     assert dense[0].core_hours > first.core_hours
     assert dense[2].core_hours == listed.core_hours, "a new list does not run the personal tagger"
+
+
+def test_a_night_takes_what_its_own_taggers_take() -> None:
+    each = Input("parquet", 10**12, 1000, 16000)
+    found = measured()["stages"]["taggers"]
+    assert set(found) == set(BUILT_IN)
+
+    def more(*taggers: str) -> float:
+        """Return milliseconds per MB over a run without taggers."""
+        some, none = (estimates([each], replace(MEANS, taggers=names))[0].core_hours for names in (taggers, ()))
+        return (some - none) * 3.6e6 / each.text
+
+    view = measured()["stages"]["safe view"]["any"]
+    assert more("blocked", "provenance") == pytest.approx(found["blocked"]["any"] + found["provenance"]["any"])
+    assert more("category") == pytest.approx(found["category"]["any"] + view)
+    assert more("category", "fingerprint") == pytest.approx(
+        found["category"]["any"] + found["fingerprint"]["any"] + view
+    )
+    assert more("mine") == 0
+    names = [night.name for night in estimates([each], replace(MEANS, taggers=("category",)))]
+    assert "weekly list change" not in names, "a run without lists has no new ones"
+
+
+def test_taggers_that_nobody_measured_are_named() -> None:
+    each = [supposed("1TB", "parquet", "1GB", 64_000_000)]
+    said = "\n".join(in_words(each, replace(MEANS, taggers=("category", "mine", "yours"))))
+    assert "taggers: category, mine, yours" in said
+    assert "not in these figures: mine, yours" in said
+    said = "\n".join(in_words(each, replace(MEANS, taggers=tuple(BUILT_IN))))
+    assert "not in these figures" not in said
+
+
+def test_the_command_reckons_with_the_taggers_of_the_run_file(tmp_path: Path) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(
+        f"inputs: {EXAMPLES}\noutput: {tmp_path / 'out'}\ntaggers:\n  category: {{models: [zh-discrimination-demo]}}\n  blocked: {{}}\n",
+        "utf-8",
+    )
+    said = CliRunner().invoke(app, ["estimate", str(run)])
+    assert said.exit_code == 0, said.output
+    assert "taggers: category, blocked\n" in said.output
+    assert "weekly list change" not in said.output
+    run.write_text(f"inputs: {EXAMPLES}\noutput: {tmp_path / 'out'}\ntaggers:\n  categroy: {{}}\n", "utf-8")
+    assert "no tagger is called 'categroy'" in str(CliRunner().invoke(app, ["estimate", str(run)]).exception)
 
 
 def test_prices_are_applied_where_they_are_given() -> None:
