@@ -84,10 +84,20 @@ def release_split(
                 continue
             released = release.finish(stores, _names(split), digest)
             counted = breakdown(known, release.verdicts, batch_of(split.shard.path))
-        with scratch_file(folders["audit"]) as path:
-            path.write_text(_to_json(released, counted), "utf-8")
-            store.create_once(receipt, path)
+        keep_receipt(released, counted, store, folders["audit"])
         return released
+
+
+def keep_receipt(released: Released, counted: pa.Table, store: Store, folder: Path) -> None:
+    """Write the receipt of a release, from which on it counts as done.
+
+    Args:
+        counted: see :func:`models.breakdown.breakdown`.
+        folder: on this machine, for the file while it is written.
+    """
+    with scratch_file(folder) as path:
+        path.write_text(_to_json(released, counted), "utf-8")
+        store.create_once(receipt_name(released.digest), path)
 
 
 def _names(split: Split) -> dict[str, str]:

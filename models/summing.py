@@ -34,7 +34,7 @@ class Sums:
     """
 
     def __init__(
-        self, how: Mapping[str, How], folder: Path, rows: int = ROWS, keys: Sequence[str] = ("source",)
+        self, how: Mapping[str, How], folder: Path, *, rows: int = ROWS, keys: Sequence[str] = ("source",)
     ) -> None:
         self._how = dict(how)
         self._keys = tuple(keys)

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from models import catalogue as catalogue_module
 from models import source_states, summing
 from models.agenda import Agenda, Pack, TagTask, settle, tag_tasks
+from models.breakdown import SCHEMA as BREAKDOWN
+from models.breakdown import batch_of
 from models.bundle import bundle
 from models.catalogue import TOTALS, Catalogue, SegmentRef
 from models.errors import ConservationError, UsageError
@@ -28,6 +30,7 @@ from models.layer import Known
 from models.outcome import Outcome, conclude, conclude_segment
 from models.parts import PartFile
 from models.release_pass import Released
+from models.release_split import keep_receipt
 from models.shard import Columns, Cut, Shard, Split
 from models.store import LocalStore
 from models.tag_pass import LayerRef, Tagged
@@ -144,7 +147,12 @@ class Corpus:
         doors = [{"source": name, **dict.fromkeys(DOORS, 0), DOORS[0]: FRUITFUL} for name in names]
         counts = dict.fromkeys(TOTALS, 0) | {"read": FRUITFUL * len(names), "clean": FRUITFUL * len(names)}
         file = PartFile("clean", split.name, f"parts/{digest}", 9, mark(digest), counts["read"])
-        return Released(digest, (file,), counts, pa.Table.from_pylist(doors, schema), {}, {})
+        released = Released(digest, (file,), counts, pa.Table.from_pylist(doors, schema), {}, {})
+        batch = batch_of(split.shard.path)
+        kept = {"language": "en", "batch": batch, "dimension": "action", "value": "keep", "records": FRUITFUL}
+        rows = [{"source": name, **kept, "characters": 7 * FRUITFUL, "findings": 0} for name in names]
+        keep_receipt(released, pa.Table.from_pylist(rows, BREAKDOWN), self.store, self.folder)
+        return released
 
     def segments(self) -> dict[str, SegmentRef]:
         return {ref.name: ref for ref in self.catalogue.segments}
@@ -276,7 +284,7 @@ def test_the_table_of_sources_is_the_same_when_sums_go_by_the_disk(
     table = pq.read_table(corpus.store.local(outcome.sources))
     assert sum(table["read"].to_pylist()) == outcome.counts["read"] == sum(table["clean"].to_pylist())
     assert table["source"].to_pylist() == sorted(table["source"].to_pylist())
-    monkeypatch.setattr(summing.Sums.__init__, "__defaults__", (5,))
+    monkeypatch.setattr(summing.Sums.__init__, "__kwdefaults__", {"rows": 5, "keys": ("source",)})
     other = Corpus(job, corpus.folder / "other", corpus.sources)
     assert other.night(made).sources == outcome.sources
 

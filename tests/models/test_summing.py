@@ -42,7 +42,7 @@ def expected(pieces: list[list[tuple[str, int | None]]]) -> list[dict[str, objec
 def test_sums_are_those_of_a_dictionary_in_order_of_sources(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[list[tuple[str, int | None]]], rows: int
 ) -> None:
-    with Sums(HOW, tmp_path_factory.getbasetemp(), rows) as sums:
+    with Sums(HOW, tmp_path_factory.getbasetemp(), rows=rows) as sums:
         for piece in pieces:
             sums.add(table(piece))
         found = [row for chunk in sums.chunks() for row in chunk.to_pylist()]
@@ -50,7 +50,7 @@ def test_sums_are_those_of_a_dictionary_in_order_of_sources(
 
 
 def test_runs_are_merged_in_ranges_and_leave_nothing_behind(tmp_path: Path) -> None:
-    with Sums({"n": "sum"}, tmp_path, 1000) as sums:
+    with Sums({"n": "sum"}, tmp_path, rows=1000) as sums:
         for start in range(0, 20_000, 500):
             names = [f"s{number * 7919 % 6000:05}" for number in range(start, start + 500)]
             sums.add(pa.table({"source": names, "n": [1] * 500}))
@@ -100,7 +100,7 @@ def test_sums_by_several_keys_are_those_of_a_dictionary_in_order_of_keys(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[list[tuple[str, str, int]]], rows: int
 ) -> None:
     sums: dict[tuple[str, str], int] = {}
-    with Sums({"n": "sum"}, tmp_path_factory.getbasetemp(), rows, ("source", "language")) as summing:
+    with Sums({"n": "sum"}, tmp_path_factory.getbasetemp(), rows=rows, keys=("source", "language")) as summing:
         for piece in pieces:
             for source, language, n in piece:
                 sums[source, language] = sums.get((source, language), 0) + n
