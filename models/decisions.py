@@ -14,12 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from models.audits import AUDITED, CONFIRMED, Mark
 from models.chain import Chain, Entry
-from models.digest import digest_of_file
-from models.errors import BrokenChainError
+from models.entry_tables import EntryTables
 from models.source_rule import AUDIT, BASES
 from models.sources import BLACKLISTED, CLEAN, STATES
 from models.store import Store
@@ -47,6 +45,8 @@ FIGURES = (
     *("estimate_ppm", "lower_ppm", "upper_ppm", *AUDITED, *CONFIRMED, "deff_thousandths"),
 )
 """Columns of the table of sources that a decision rests on."""
+
+_TABLES = EntryTables("changes", "ledger")
 
 CHANGE = pa.schema(
     [
@@ -142,7 +142,7 @@ class Decisions:
         found: dict[str, str] = {}
         for entry in self.entries:
             if entry.facts["kind"] == RELEASE:
-                table = _changes(self.store, entry)
+                table = _TABLES.read(self.store, entry, CHANGE)
                 found.update(zip(table["source"].to_pylist(), table["state"].to_pylist(), strict=True))
         return found
 
@@ -158,7 +158,7 @@ class Decisions:
         for entry in self.entries:
             if entry.facts["kind"] != RELEASE:
                 continue
-            table, verdicts = _changes(self.store, entry), entry.facts["verdicts"]
+            table, verdicts = _TABLES.read(self.store, entry, CHANGE), entry.facts["verdicts"]
             for source, state, basis in zip(
                 *(table[name].to_pylist() for name in ("source", "state", "basis")), strict=True
             ):
@@ -202,43 +202,15 @@ def verify(store: Store) -> int:
     entries = chain_of(store).entries(fresh=True)
     for each in entries:
         if each.facts["kind"] == RELEASE:
-            _checked(store, each)
+            _TABLES.check(store, each)
     return len(entries)
-
-
-def _checked(store: Store, entry: Entry) -> None:
-    said = entry.facts["changes"]
-    try:
-        with store.fetched(said["name"]) as path:
-            if digest_of_file(path) == said["sha256"] and pq.read_metadata(path).num_rows == said["rows"]:
-                return
-    except FileNotFoundError:
-        pass
-    raise _lost(store, entry)
-
-
-def _lost(store: Store, entry: Entry) -> BrokenChainError:
-    name = entry.facts["changes"]["name"]
-    return BrokenChainError(
-        f"{store.root}/{name}: missing, or not what {entry.id} of the ledger says; put it back from a copy, and find out who wrote there"
-    )
-
-
-def _changes(store: Store, entry: Entry) -> pa.Table:
-    try:
-        path = store.local(entry.facts["changes"]["name"])
-        if digest_of_file(path) != entry.facts["changes"]["sha256"]:
-            raise _lost(store, entry)
-        return pq.read_table(path, schema=CHANGE)
-    except FileNotFoundError:
-        raise _lost(store, entry) from None
 
 
 def _table(store: Store, entry: Entry) -> pa.Table:
     facts = entry.facts
     if facts["kind"] != RELEASE:
         return pa.Table.from_pylist([{name: facts.get(name) for name in ROW.names} | {"entry": entry.id}], ROW)
-    return rows_of(_changes(store, entry), facts, entry.id)
+    return rows_of(_TABLES.read(store, entry, CHANGE), facts, entry.id)
 
 
 def rows_of(changes: pa.Table, facts: Mapping[str, Any], entry: str) -> pa.Table:

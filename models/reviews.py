@@ -21,8 +21,7 @@ import pyarrow.parquet as pq
 
 from models.addressed import keep
 from models.chain import Chain, Entry
-from models.digest import digest_of_file
-from models.errors import BrokenChainError
+from models.entry_tables import EntryTables
 from models.store import Store
 
 FOLDER = "reviews"
@@ -76,6 +75,7 @@ VERDICTS = pa.schema(
 )
 """One row a distinct record of a source with a final verdict, see :func:`final_verdicts`."""
 
+_NAMED = EntryTables("table", "reviews")
 _TABLES = {SAMPLE: (SAMPLES, DRAWN), IMPORT: (GIVEN, SAID)}
 
 
@@ -268,14 +268,7 @@ def verify(store: Store) -> int:
     """
     entries = chain_of(store).entries(fresh=True)
     for each in _with_tables(entries):
-        said = each.facts["table"]
-        try:
-            with store.fetched(said["name"]) as path:
-                if digest_of_file(path) == said["sha256"] and pq.read_metadata(path).num_rows == said["rows"]:
-                    continue
-        except FileNotFoundError:
-            pass
-        raise _lost(store, each)
+        _NAMED.check(store, each)
     return len(entries)
 
 
@@ -284,18 +277,4 @@ def _with_tables(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def _table(store: Store, entry: Entry) -> pa.Table:
-    said = entry.facts["table"]
-    try:
-        path = store.local(said["name"])
-        if digest_of_file(path) != said["sha256"]:
-            raise _lost(store, entry)
-        return pq.read_table(path, schema=_TABLES[entry.facts["kind"]][1])
-    except FileNotFoundError:
-        raise _lost(store, entry) from None
-
-
-def _lost(store: Store, entry: Entry) -> BrokenChainError:
-    return BrokenChainError(
-        f"{store.root}/{entry.facts['table']['name']}: missing, or not what {entry.id} of the reviews says; put it back from a copy, and find "
-        "out who wrote there"
-    )
+    return _NAMED.read(store, entry, _TABLES[entry.facts["kind"]][1])

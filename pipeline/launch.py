@@ -24,7 +24,7 @@ from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
 from pipeline.withdrawals import with_withdrawals
 from transforms.logs import keep_silent
-from transforms.notes import Noted, Notes
+from transforms.notes import Noted, Notes, name_is_used
 from transforms.pool import end_pool
 from transforms.workspace import open_store
 
@@ -63,9 +63,7 @@ def prepare(
         open_store(f"{job.restricted}/store", 0o700).prepare()
         corpus.claim(job.restricted)
     if name and next(corpus.store.list(f"runs/{check_name(name)}"), None) is not None:
-        raise UsageError(
-            f"{job.root}: there was a run {name} already; what it found is kept, give this one another name"
-        )
+        raise name_is_used(job.root, name)
     check_same(corpus, job)
     folder = settings.folder
     patterns = tuple(absolute(pattern, folder) for pattern in file.inputs)

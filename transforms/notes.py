@@ -119,9 +119,7 @@ class Notes:
         try:
             self.write("started", said)
         except StoreConflictError:
-            raise UsageError(
-                f"{self.root}: there was a run {self.run} already; what it found is kept, give this one another name"
-            ) from None
+            raise name_is_used(self.root, self.run) from None
 
     def end(self, state: str, error: str = "", again: str = "") -> None:
         """Say how the run ended, as its launcher knows.
@@ -195,6 +193,11 @@ class Notes:
         if LOGGER.isEnabledFor(logging.INFO):
             said = {"event": event, "run": self.run} | dict(facts)
             LOGGER.info("%s", json.dumps(said, ensure_ascii=False))
+
+
+def name_is_used(root: str, run: str) -> UsageError:
+    """Return the error for a name that a run had before."""
+    return UsageError(f"{root}: there was a run {run} already; what it found is kept, give this one another name")
 
 
 @functools.lru_cache(maxsize=16)
