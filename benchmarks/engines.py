@@ -20,7 +20,7 @@ from pathlib import Path
 from corpus import FOLDER, make, parse_size
 from rich.console import Console
 from rich.table import Table
-from stages import adopt_orphans, cpu, spent, turned
+from stages import adopt_orphans, cpu, spent, spent_since, turned
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "engines"), str(TESTS / "golden")]
@@ -88,16 +88,12 @@ def _show(used: dict[str, list[float]], megabytes: float) -> None:
 
 def _launched(row: Row, run: Path, out: Path, cluster: Cluster | None = None, *, of_run: bool = False) -> float:
     """Return CPU-seconds of a run, those of the cluster's processes included."""
-    before = cpu() + _of(cluster)
+    before, of_cluster = cpu(), _of(cluster)
     arguments = row.arguments(run, out)
     nights.finish(
         [word for word in arguments if word not in ("-o", str(out))] if of_run else arguments, within=row.within
     )
-    while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            return cpu() + _of(cluster) - before
+    return spent_since(before) + _of(cluster) - of_cluster
 
 
 def _of(cluster: Cluster | None) -> float:

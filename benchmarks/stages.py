@@ -428,6 +428,11 @@ def spent(how: str, corpus: Path, workers: int, taggers: str = "", run_file: Pat
     command = [sys.executable, __file__, str(corpus), "--run", how, "--workers", str(workers), "--taggers", taggers]
     command += [] if run_file is None else ["--run-file", str(run_file)]
     subprocess.run(command, check=True, cwd=Path.cwd())
+    return spent_since(before)
+
+
+def spent_since(before: float) -> float:
+    """Return CPU-seconds spent since :func:`cpu` gave ``before``, once the last of all children, adopted ones too, has ended."""
     while True:
         try:
             os.wait()

@@ -9,7 +9,6 @@ text and taken off. Records are those of ``benchmarks/corpus.py``. A peer does l
 import argparse
 import itertools
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from corpus import FOLDER, make, parse_size
 from rich.console import Console
 from rich.table import Table
+from stages import adopt_orphans, cpu, spent_since
 
 ONE = Path(__file__).with_name("one.py")
 
@@ -67,12 +67,11 @@ def measure(contender: Contender, shard: Path) -> float:
     """Return CPU-seconds of one run."""
     with tempfile.TemporaryDirectory(prefix="winnow-peers-") as name:
         words = [word.format(shard=shard, folder=str(Path(name) / "out")) for word in contender.command]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = cpu()
         done = subprocess.run(words, capture_output=True, text=True, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             sys.exit(f"{contender.name} failed: {done.stderr[-2000:]}")
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return spent_since(before)
 
 
 def cut(lines: list[bytes], path: Path, size: int) -> float:
@@ -95,6 +94,7 @@ def main() -> None:
     parser.add_argument("--size", default="8MB")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    adopt_orphans()
     size = parse_size(options.size)
     corpus = make(FOLDER, parse_size("200MB"), "jsonl")
     with (corpus / "shard-000.jsonl").open("rb") as file:
