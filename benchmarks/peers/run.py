@@ -1,6 +1,6 @@
 """CPU-milliseconds per MB of text of Winnow and of other tools, side by side on the same records.
 
-    python benchmarks/peers/run.py PYTHON [--size 8MB] [--rounds 3]      # PYTHON of the peers' environment (make peers)
+    python benchmarks/peers/run.py PYTHON [--size 40MB] [--rounds 3]      # PYTHON of the peers' environment (make peers)
 
 User and system time of each process and its children, its start included; what starting alone costs is measured on a hundredth of the
 text and taken off. Records are those of ``benchmarks/corpus.py``. A peer does less than Winnow: what each does stands in the table.
@@ -91,7 +91,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("python", help="of the peers' environment")
     parser.add_argument("--run-file", type=Path, default=Path("examples/run.yaml"), help="default is %(default)s")
-    parser.add_argument("--size", default="8MB")
+    parser.add_argument(
+        "--size",
+        default="40MB",
+        help="of text; what starting costs, some seconds, is only taken off well if it is little beside this",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     adopt_orphans()

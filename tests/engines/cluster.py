@@ -70,8 +70,9 @@ class Cluster:
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
 
     def logs(self) -> dict[str, str]:
-        """Return what each service said so far, and with it what the workers logged."""
-        return {path.name: path.read_text("utf-8", "replace") for path in (self._state / "log").iterdir()}
+        """Return what each service said so far, and with it what the workers logged; Flink writes the same again to files of its own."""
+        files = [path for path in (self._state / "log").iterdir() if not path.name.startswith("flink-")]
+        return {path.name: path.read_text("utf-8", "replace") for path in files}
 
     def wait_idle(self, seconds: float = 120) -> None:
         """Wait until no job runs: one whose launcher was killed goes on without it."""
