@@ -1,0 +1,267 @@
+"""Duplicates counted over whole sources: the same figures however the text is cut, on however many workers, on whichever nights."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import POLICY, UNLAWFUL, Cli, Record, Screen, files, manifest, objects, records, states, write_shard
+from test_judged_by_verdicts import INTERVAL, Reviewed
+
+from models import judging
+from models.errors import ConservationError
+from models.layer import Merged
+from pipeline.corpus import Corpus
+from pipeline.verify import verify
+
+K = 20
+
+
+def whole(policy: str, k: int = K) -> str:
+    """Return a policy that counts over whole sources."""
+    return policy.replace("min_records: 20", f"min_records: 20\n  duplicates: source\n  exact_up_to: {k}")
+
+
+def spread(folder: Path) -> Path:
+    """Write sources whose records stand in several shards, each shard with all that is lawful."""
+    near, at, vile = (records(f"{name}.example", *n) for name, n in (("near", (150,)), ("at", (200,)), ("vile", (90,))))
+    for rows, unlawful in ((near, 8), (at, 10), (vile, 90)):
+        for row in rows[:unlawful]:
+            row["text"] += f" {UNLAWFUL}"
+    for number in range(3):
+        rows = near[8:] + near[number:8:3] + at[number::3] + vile[30 * number :][:40]
+        rows += records("small.example", 15) + records("few.example", 5 + number)
+        write_shard(folder / f"night{number}" / "a.jsonl", rows)
+    write_shard(folder / "night1" / "b.jsonl.gz", records("other.example", 15) + records("few.example", 9))
+    return folder
+
+
+EXPECTED = {
+    # Exactly at the limit is not over.
+    "at.example": ("clean", "recounted", 200, 10),
+    "few.example": ("clean", "source exact", 9, 0),
+    "near.example": ("blacklisted", "recounted", 150, 8),
+    "other.example": ("clean", "source exact", 15, 0),
+    "small.example": ("clean", "source exact", 15, 0),
+}
+"""State, how it was counted, distinct and unlawful records, of all but ``vile.example``, which is estimated."""
+
+
+@pytest.fixture(autouse=True)
+def _no_personal(screen: Screen) -> None:
+    screen.others = {}
+    screen.policy.write_text(whole(POLICY), "utf-8")
+
+
+def table(out: Path) -> dict[str, dict[str, Any]]:
+    return {row["source"]: row for row in pq.read_table(out / "sources.parquet").to_pylist()}
+
+
+def figures(out: Path) -> dict[str, tuple[Any, ...]]:
+    return {
+        source: tuple(row[name] for name in ("state", "counted", "distinct", "unlawful"))
+        for source, row in table(out).items()
+    }
+
+
+def same_tables(one: Path, other: Path) -> bool:
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in ("sources.parquet", "sources.csv"))
+
+
+def test_a_text_counts_once_over_its_source_and_the_figure_says_how_it_was_counted(
+    screen: Screen, tmp_path: Path, cli: Cli
+) -> None:
+    spread(tmp_path / "in")
+    out = tmp_path / "out"
+    screen(tmp_path / "in", out)
+    found = figures(out)
+    state, counted, distinct, unlawful = found.pop("vile.example")
+    assert (state, counted, unlawful) == ("blacklisted", "source estimated", distinct)
+    assert K < distinct < 4 * 90, "an estimate from 20 of 90"
+    assert found == EXPECTED
+    near = table(out)["near.example"]
+    assert near["read"] == 3 * 142 + 8
+    texts = {row["text"] for row in map(json.loads, (tmp_path / "in/night0/a.jsonl").open()) if "near" in row["source"]}
+    texts |= {
+        row["text"] for row in map(json.loads, (tmp_path / "in/night1/a.jsonl").open()) if "near" in row["source"]
+    }
+    texts |= {
+        row["text"] for row in map(json.loads, (tmp_path / "in/night2/a.jsonl").open()) if "near" in row["source"]
+    }
+    assert near["characters"] == sum(map(len, texts))
+    assert near["unlawful_characters"] == sum(len(text) for text in texts if UNLAWFUL in text)
+    assert not list(verify(Corpus(out)))
+    # Within splits the lawful ones of the three nights count three times, and the source passes.
+    screen.policy.write_text(POLICY, "utf-8")
+    screen(tmp_path / "in", tmp_path / "split")
+    assert figures(tmp_path / "split")["near.example"] == ("clean", "split", 3 * 142 + 8, 8)
+    assert (
+        "at.example  clean: 10 of 200 unlawful (5.00%) counted over the whole source, anew from all layers,"
+        in cli("source", "show", out, "at.example")[1]
+    )
+    report = (out / "report.html").read_text("utf-8"), (out / "report.zh.html").read_text("utf-8")
+    for page, words in zip(report, (("exact", "estimated", "counted anew"), ("精确", "估计", "重新清点")), strict=True):
+        assert all(f"<small>{word}</small>" in page for word in words)
+    assert "count once over the whole source" in report[0]
+    assert "在整个来源内只计一次" in report[1]
+
+
+def test_cuts_workers_and_nights_change_no_figure(screen: Screen, tmp_path: Path) -> None:
+    spread(tmp_path / "in")
+    root = str(tmp_path / "in")
+    screen(tmp_path / "in", tmp_path / "at-once")
+    screen(tmp_path / "in", tmp_path / "cut", split_size=3000, workers=4)
+    assert len(list(Corpus(tmp_path / "cut").catalogue().rows())) > 8
+    assert same_tables(tmp_path / "cut", tmp_path / "at-once")
+    for number in (2, 0, 1):
+        screen(tmp_path / "in" / f"night{number}", tmp_path / "nights", input_root=root)
+    assert files(tmp_path / "nights").keys() == files(tmp_path / "at-once").keys()
+    assert same_tables(tmp_path / "nights", tmp_path / "at-once")
+    ends = [manifest(tmp_path / out)["catalogue"] for out in ("nights", "at-once")]
+    assert ends[0] == ends[1], "sketches of segments have the same names, too"
+
+
+def test_a_recount_reads_only_layers_that_hold_more_of_the_source_than_the_sketch(
+    screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = records("near.example", 100, unlawful=6)
+    write_shard(tmp_path / "in" / "a.jsonl", near[:60])
+    write_shard(tmp_path / "in" / "b.jsonl", near[50:65])  # fewer than the sketch keeps: it has all of them
+    write_shard(tmp_path / "in" / "c.jsonl", near[60:] + records("rest.example", 10))
+    write_shard(tmp_path / "in" / "d.jsonl", records("rest.example", 10, first=5))
+    read = []
+
+    def noted(refs: Any, split: Any, *means: Any) -> Merged:
+        read.append(split.shard.path)
+        return read_merged(refs, split, *means)
+
+    read_merged = judging.read_merged
+    monkeypatch.setattr(judging, "read_merged", noted)
+    screen(tmp_path / "in", tmp_path / "out")
+    assert sorted(read) == ["a.jsonl", "c.jsonl"]
+    assert figures(tmp_path / "out") == {
+        "near.example": ("blacklisted", "recounted", 100, 6),
+        "rest.example": ("clean", "source exact", 15, 0),
+    }
+
+
+def test_what_left_the_corpus_does_not_count(screen: Screen, tmp_path: Path) -> None:
+    spread(tmp_path / "in")
+    root, kept = str(tmp_path / "in"), [tmp_path / "in" / f"night{number}" for number in (0, 2)]
+    screen(tmp_path / "in", tmp_path / "out")
+    result = screen(kept, tmp_path / "out", input_root=root, exact=True)
+    assert result.outcome.work["tagged"] == 0
+    screen(kept, tmp_path / "fresh", input_root=root)
+    assert same_tables(tmp_path / "out", tmp_path / "fresh")
+    assert figures(tmp_path / "out")["at.example"][2] == 133
+    assert not list(verify(Corpus(tmp_path / "out")))
+
+
+def test_withdrawal_does_not_clear_a_source_in_either_way_of_counting(screen: Screen, tmp_path: Path, cli: Cli) -> None:
+    """Shares are of what was collected, before anything is filtered or withdrawn."""
+    rows = records("near.example", 50, unlawful=3)
+    write_shard(tmp_path / "in" / "a.jsonl", [*rows, rows[0]])
+    for name, policy in (("source", whole(POLICY)), ("split", POLICY)):
+        out = tmp_path / name
+        screen.policy.write_text(policy, "utf-8")
+        screen(tmp_path / "in", out)
+        said = ("--basis", "takedown", "--by", "a.clerk", "--received", "2025-12-01", "--decided", "2025-12-02")
+        assert cli("withdraw", "add", out, "--record", "near.example-0", *said)[0] == 0
+        screen(tmp_path / "in", out)
+        assert manifest(out)["counts"]["dropped"] == 2
+        assert figures(out)["near.example"] == ("blacklisted", {"source": "recounted"}.get(name, name), 50, 3)
+
+
+def test_policies_that_count_otherwise_are_followed_as_if_there_had_been_no_other(
+    screen: Screen, tmp_path: Path
+) -> None:
+    spread(tmp_path / "in")
+    out = tmp_path / "out"
+    fresh: dict[str, dict[str, bytes]] = {}
+    policies = {"split": POLICY, "source": whole(POLICY), "more": whole(POLICY, 40)}
+    for name, policy in policies.items():
+        screen.policy.write_text(policy, "utf-8")
+        screen(tmp_path / "in", tmp_path / name)
+        fresh[name] = files(tmp_path / name)
+    assert fresh["split"]["sources.parquet"] != fresh["source"]["sources.parquet"] != fresh["more"]["sources.parquet"]
+    layers = {name for name in objects(tmp_path / "split") if name.startswith("layers/")}
+    for name in ("split", "source", "split", "more", "source"):
+        screen.policy.write_text(policies[name], "utf-8")
+        result = screen(tmp_path / "in", out)
+        now = files(out)
+        # When and by which run a source came onto the list is what differs.
+        assert {path for path in now if now[path] != fresh[name][path]} <= {"blacklist.json"}, name
+        assert manifest(out)["catalogue"] == manifest(tmp_path / name)["catalogue"]
+        assert result.published.is_new
+    assert {name for name in objects(out) if name.startswith("layers/")} == layers, "nothing was tagged again"
+
+
+def test_other_nights_leave_untouched_sketches_where_they_are_and_gc_keeps_those_that_are_named(
+    screen: Screen, tmp_path: Path, cli: Cli
+) -> None:
+    spread(tmp_path / "in")
+    run = screen
+    root, out = str(tmp_path / "in"), tmp_path / "out"
+    run(tmp_path / "in", out)
+    assert cli("gc", out, "--grace", "0")[0] == 0
+    kept = {name for name in objects(out) if name.startswith("sketches/")}
+    assert kept == {ref.sketch for ref in Corpus(out).catalogue().segments}
+    write_shard(tmp_path / "in" / "later" / "z.jsonl", records("later.example", 30))
+    run(tmp_path / "in" / "later", out, input_root=root)
+    assert {source: found for source, found in figures(out).items() if source in EXPECTED} == EXPECTED
+    assert figures(out)["later.example"][:2] in {("clean", "recounted"), ("clean", "source estimated")}
+
+
+def _damaged(out: Path) -> Iterator[Path]:
+    for ref in Corpus(out).catalogue().segments:
+        path = out / "store" / ref.sketch
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(data)
+        yield path
+
+
+def test_a_damaged_sketch_is_found_before_anything_rests_on_it(screen: Screen, tmp_path: Path) -> None:
+    write_shard(tmp_path / "in" / "a.jsonl", records("s.example", 40))
+    out = tmp_path / "out"
+    screen(tmp_path / "in", out)
+    (path,) = _damaged(out)
+    assert [said for said in verify(Corpus(out)) if "sketches/" in said] == [
+        f"{path.relative_to(out / 'store')}: missing in the store, or not what its name says"
+    ]
+    write_shard(tmp_path / "in" / "b.jsonl", records("s.example", 5))
+    with pytest.raises(ConservationError, match="not what its name says; set exact_up_to"):
+        screen(tmp_path / "in", out)
+    screen.policy.write_text(whole(POLICY, 40), "utf-8")
+    screen(tmp_path / "in", out)
+    assert figures(out) == {"s.example": ("clean", "source exact", 40, 0)}
+
+
+def test_verdicts_weigh_strata_of_the_whole_source_counted_exactly(screen: Screen, tmp_path: Path) -> None:
+    reviewed = Reviewed(screen, tmp_path)
+    screen.policy.write_text(whole(INTERVAL), "utf-8")
+    rows = reviewed.write("many.example", records("many.example", 60, unlawful=6))
+    again: list[Record] = reviewed.write("copy.example", [row | {"source": "many.example"} for row in rows[:30]])
+    reviewed.write("unread.example", records("unread.example", 60, unlawful=60))
+    reviewed.review({"many.example": [(row, at < 6) for at, row in enumerate(rows)]})
+    reviewed.run()
+    many, unread = (reviewed.table()[f"{name}.example"] for name in ("many", "unread"))
+    assert (many["counted"], many["distinct"], many["unlawful"], many["read"]) == ("recounted", 60, 6, 60 + len(again))
+    assert (many["audited_high"], many["audited_unflagged"]) == (6, 54)
+    assert many["estimate_ppm"] == 100_000
+    # Without verdicts nothing is decided, so nothing is counted anew.
+    assert (unread["counted"], unread["state"]) == ("source estimated", "insufficient")
+    assert states(reviewed.out)["many.example"] == "clean"
+    assert not list(verify(Corpus(reviewed.out)))
+
+
+def test_two_cuts_of_every_size_agree(screen: Screen, tmp_path: Path) -> None:
+    rows = list(itertools.chain(*zip(records("a.example", 40, unlawful=3), records("a.example", 40), strict=True)))
+    shard = write_shard(tmp_path / "in" / "a.jsonl", rows)
+    for size in (600, 100_000):
+        screen(shard, tmp_path / str(size), split_size=size)
+    assert same_tables(tmp_path / "600", tmp_path / "100000")
