@@ -167,12 +167,29 @@ def total(k: int, sketches: Iterable[Sketch]) -> Sketch:
         raise ValueError("sketches of different sizes do not add up; make all of them anew with one")
     if not parts:
         return Sketch.zero(k)
-    encoded = pa.concat_arrays([each.sources for each in parts]).dictionary_encode()
-    counts, *rest = (
-        np.concatenate([getattr(each, name) for each in parts]) for name in ("counts", "hashes", "strata", "characters")
-    )
+    names = ("counts", "hashes", "strata", "characters")
+    columns = (np.concatenate([getattr(each, name) for each in parts]) for name in names)
+    return of_rows(k, pa.concat_arrays([each.sources for each in parts]), *columns)
+
+
+def of_rows(
+    k: int,
+    sources: pa.Array,
+    counts: npt.NDArray[np.int64],
+    hashes: npt.NDArray[np.uint64],
+    strata: npt.NDArray[np.uint8],
+    characters: npt.NDArray[np.int32],
+) -> Sketch:
+    """Return the sketch of records that stand by source, a source as often as it likes.
+
+    Args:
+        sources: strings without nulls, shape (n,).
+        counts: shape (n,): how many of the records belong to each.
+        hashes, strata, characters: of the records, shape (sum of counts,).
+    """
+    encoded = sources.dictionary_encode()
     codes = np.repeat(encoded.indices.to_numpy().astype(np.int64), counts)
-    return _least(k, encoded.dictionary, codes, *rest)
+    return _least(k, encoded.dictionary, codes, hashes, strata, characters)
 
 
 def hashes_of(contents: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:

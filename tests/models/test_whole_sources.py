@@ -17,7 +17,7 @@ from models import sketch_files, whole_sources
 from models.audits import NOTHING, Audited
 from models.errors import ConservationError
 from models.job import Job
-from models.policy import load_policy
+from models.policy import Calibrated, load_policy
 from models.sketch_files import gather, keep_split, mark_of, read_rows, rows_of
 from models.sketches import ESTIMATED, EXACT, RECOUNTED, Sketch, hashes_of, order_of, total
 from models.store import LocalStore
@@ -229,10 +229,6 @@ def test_by_verdicts_every_source_that_has_some_is_open(job: Job) -> None:
 
 
 def test_by_a_calibrated_classifier_a_source_is_open_where_the_ends_of_the_interval_give_two_states(job: Job) -> None:
-    calibration = load_policy("cn-tc260-003").sources.model_fields["calibration"]
-    assert calibration is not None
-    from models.policy import Calibrated
-
     known = Calibrated(caught=900, unlawful=1000, passed=990, lawful=1000, set="0" * 64)
     interval = reading(job, reading="interval", basis="audit", calibration=(known,))
     found = is_open(figures([0, 50, 500, 1000]), NOTHING, interval).tolist()
