@@ -15,7 +15,7 @@ from pyarrow import ipc
 
 from models.addressed import keep
 from models.catalogue import kinds_json, layers_json
-from models.sketch_files import gather, read_rows
+from models.sketch_files import gather, read_split
 from models.store import Store
 from models.tag_pass import LayerRef, Tagged
 from models.tally import COUNTS
@@ -72,7 +72,7 @@ def bundle(number: int, receipts: Iterable[Tagged], store: Store, folder: Path, 
                     writer.write_table(table.combine_chunks())
 
     name = keep(store, folder, "tagged", ".arrow", write)
-    sketches = (read_rows(each.sketch, k, store) for each in ordered)
+    sketches = (read_split(each.sketch, k, store) for each in ordered)
     return Bundle(number, name, gather(sketches, k, store, folder) if k else "")
 
 

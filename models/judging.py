@@ -260,14 +260,18 @@ class _AllOf:
         receipts = self.receipts(number)
         if len(receipts.rows) == portion.splits:
             return made
-        k, refs = self.job.policy.sources.sketched, {Path(ref.name).name: ref for ref in self.catalogue.segments}
+        k = self.job.policy.sources.sketched
         old: dict[str, set[int]] = {}
         for each in stood(portion, receipts, self.catalogue, self.job, self.store):
             if each.receipt is None and each.row is not None:
-                name = refs[each.row[0].path.name].sketch
-                old.setdefault(name, set()).add(mark_of(each.digest))
+                old.setdefault(self._sketches[each.row[0].path.name], set()).add(mark_of(each.digest))
         kept = [rows_of(read_rows(name, k, self.store), splits) for name, splits in sorted(old.items())]
         return gather([read_rows(made, k, self.store), *kept], k, self.store, folder)
+
+    @functools.cached_property
+    def _sketches(self) -> dict[str, str]:
+        """Names of the sketches that the catalogue has, by file name of the segment."""
+        return {Path(ref.name).name: ref.sketch for ref in self.catalogue.segments}
 
     def _note_yield(self, portion: Portion, number: int) -> None:
         receipts = self.receipts(number)

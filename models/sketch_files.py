@@ -4,6 +4,7 @@ Both are Arrow IPC files, uncompressed so that judging maps them into memory, an
 anything rests on it. They hold no text: of some records of a split the first half of the content hash, the stratum and the length.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
@@ -69,20 +70,46 @@ def gather(tables: Iterable[pa.Table], k: int, store: Store, folder: Path) -> st
     return _keep(table.sort_by([("source", "ascending"), ("split", "ascending")]), k, store, folder)
 
 
+def read_split(name: str, k: int, store: Store) -> pa.Table:
+    """Read the rows of an object that is wanted once; the empty name has none. See :func:`read_rows`."""
+    if not name:
+        return ROWS.empty_table()
+    try:
+        data = store.read(name)
+    except FileNotFoundError:
+        raise _damaged(name) from None
+    return _checked(pa.BufferReader(data), hashlib.sha256(data).hexdigest(), name, k)
+
+
 def read_rows(name: str, k: int, store: Store) -> pa.Table:
     """Map the rows of an object into memory; the empty name has none.
 
     Raises:
-        ConservationError: if it is not what its name says, or of another format or size.
+        ConservationError: if it is missing, not what its name says, or of another format or size.
     """
     if not name:
         return ROWS.empty_table()
-    path = store.local(name)
-    if not is_as_named(name, path):
-        raise ConservationError(
-            f"{name}: content is not what its name says; set exact_up_to in the policy to another number, which makes all sketches anew"
-        )
-    table = ipc.open_file(pa.memory_map(str(path))).read_all()
+    try:
+        path = store.local(name)
+        digest = digest_of_file(path)
+    except FileNotFoundError:
+        raise _damaged(name) from None
+    return _checked(pa.memory_map(str(path)), digest, name, k)
+
+
+def is_as_named(name: str, store: Store) -> bool:
+    """Tell whether an object is there and holds what its name says."""
+    try:
+        with store.fetched(name) as path:
+            return digest_of_file(path) == PurePosixPath(name).stem
+    except FileNotFoundError:
+        return False
+
+
+def _checked(source: pa.NativeFile, digest: str, name: str, k: int) -> pa.Table:
+    if digest != PurePosixPath(name).stem:
+        raise _damaged(name)
+    table = ipc.open_file(source).read_all()
     said = table.schema.metadata
     if (int(said[b"format"]), int(said[b"k"])) != (FORMAT, k):
         raise ConservationError(
@@ -91,9 +118,10 @@ def read_rows(name: str, k: int, store: Store) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def is_as_named(name: str, path: Path) -> bool:
-    """Tell whether a file holds what the name of its object says."""
-    return digest_of_file(path) == PurePosixPath(name).stem
+def _damaged(name: str) -> ConservationError:
+    return ConservationError(
+        f"{name}: missing, or not what its name says; set exact_up_to in the policy to another number, which makes all sketches anew"
+    )
 
 
 def rows_of(table: pa.Table, splits: Collection[int]) -> pa.Table:

@@ -71,7 +71,7 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> I
         if f"audit/{_audit_of(row)}" not in release.purged:
             yield from (f"{each.name}: missing in the store" for each in row.layers if not store.exists(each.name))
     for ref in catalogue.segments:
-        if ref.sketch and not (store.exists(ref.sketch) and is_as_named(ref.sketch, store.local(ref.sketch))):
+        if ref.sketch and not is_as_named(ref.sketch, store):
             yield f"{ref.sketch}: missing in the store, or not what its name says"
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
