@@ -1,6 +1,7 @@
 """Duplicates counted over whole sources: the same figures however the text is cut, on however many workers, on whichever nights."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,19 @@ def _no_personal(screen: Screen) -> None:
     screen.policy.write_text(whole(POLICY), "utf-8")
 
 
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with shards (``in``) and what came of them by each way of counting (``source``, ``split``); not to be changed."""
+    folder = tmp_path_factory.mktemp("released")
+    screen = Screen(folder)
+    screen.others = {}
+    spread(folder / "in")
+    for name, policy in (("source", whole(POLICY)), ("split", POLICY)):
+        screen.policy.write_text(policy, "utf-8")
+        screen(folder / "in", folder / name)
+    return folder
+
+
 def table(out: Path) -> dict[str, dict[str, Any]]:
     return {row["source"]: row for row in pq.read_table(out / "sources.parquet").to_pylist()}
 
@@ -72,12 +86,8 @@ def same_tables(one: Path, other: Path) -> bool:
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in ("sources.parquet", "sources.csv"))
 
 
-def test_a_text_counts_once_over_its_source_and_the_figure_says_how_it_was_counted(
-    screen: Screen, tmp_path: Path, cli: Cli
-) -> None:
-    spread(tmp_path / "in")
-    out = tmp_path / "out"
-    screen(tmp_path / "in", out)
+def test_a_text_counts_once_over_its_source_and_the_figure_says_how_it_was_counted(released: Path, cli: Cli) -> None:
+    out = released / "source"
     found = figures(out)
     state, counted, distinct, unlawful = found.pop("vile.example")
     assert (state, counted, unlawful) == ("blacklisted", "source estimated", distinct)
@@ -85,15 +95,13 @@ def test_a_text_counts_once_over_its_source_and_the_figure_says_how_it_was_count
     assert found == EXPECTED
     near = table(out)["near.example"]
     assert near["read"] == 3 * 142 + 8 + 142 + 3
-    rows = [json.loads(line) for path in (tmp_path / "in").rglob("*.jsonl") for line in path.open()]
+    rows = [json.loads(line) for path in (released / "in").rglob("*.jsonl") for line in path.open()]
     texts = {row["text"] for row in rows if row["source"] == "near.example"}
     assert near["characters"] == sum(map(len, texts))
     assert near["unlawful_characters"] == sum(len(text) for text in texts if UNLAWFUL in text)
     assert not list(verify(Corpus(out)))
     # Within splits the lawful ones of the three nights count three times, and the source passes.
-    screen.policy.write_text(POLICY, "utf-8")
-    screen(tmp_path / "in", tmp_path / "split")
-    assert figures(tmp_path / "split")["near.example"] == ("clean", "split", 3 * 142 + 8, 8)
+    assert figures(released / "split")["near.example"] == ("clean", "split", 3 * 142 + 8, 8)
     assert (
         "at.example  clean: 10 of 200 unlawful (5.00%) counted over the whole source, anew from all layers,"
         in cli("source", "show", out, "at.example")[1]
@@ -107,19 +115,18 @@ def test_a_text_counts_once_over_its_source_and_the_figure_says_how_it_was_count
     assert "在整个来源内只计一次" in report[1]
 
 
-def test_cuts_workers_and_nights_change_no_figure(screen: Screen, tmp_path: Path) -> None:
-    spread(tmp_path / "in")
-    root = str(tmp_path / "in")
-    screen(tmp_path / "in", tmp_path / "at-once")
-    screen(tmp_path / "in", tmp_path / "cut", split_size=9000, workers=4)
+def test_cuts_workers_and_nights_change_no_figure(screen: Screen, released: Path, tmp_path: Path) -> None:
+    at_once, shards = released / "source", released / "in"
+    screen(shards, tmp_path / "cut", split_size=9000, workers=4)
     assert len(list(Corpus(tmp_path / "cut").catalogue().rows())) > 10
-    assert same_tables(tmp_path / "cut", tmp_path / "at-once")
+    assert same_tables(tmp_path / "cut", at_once)
     for number in (2, 0, 1):
-        screen(tmp_path / "in" / f"night{number}", tmp_path / "nights", input_root=root)
-    assert files(tmp_path / "nights").keys() == files(tmp_path / "at-once").keys()
-    assert same_tables(tmp_path / "nights", tmp_path / "at-once")
-    ends = [manifest(tmp_path / out)["catalogue"] for out in ("nights", "at-once")]
-    assert ends[0] == ends[1], "sketches of segments have the same names, too"
+        screen(shards / f"night{number}", tmp_path / "nights", input_root=str(shards))
+    assert files(tmp_path / "nights").keys() == files(at_once).keys()
+    assert same_tables(tmp_path / "nights", at_once)
+    assert manifest(tmp_path / "nights")["catalogue"] == manifest(at_once)["catalogue"], (
+        "sketches of segments have the same names, too"
+    )
 
 
 def test_a_recount_reads_only_layers_that_hold_more_of_the_source_than_the_sketch(
@@ -146,10 +153,9 @@ def test_a_recount_reads_only_layers_that_hold_more_of_the_source_than_the_sketc
     }
 
 
-def test_what_left_the_corpus_does_not_count(screen: Screen, tmp_path: Path) -> None:
-    spread(tmp_path / "in")
-    root, kept = str(tmp_path / "in"), [tmp_path / "in" / f"night{number}" for number in (0, 2)]
-    screen(tmp_path / "in", tmp_path / "out")
+def test_what_left_the_corpus_does_not_count(screen: Screen, released: Path, tmp_path: Path) -> None:
+    root, kept = str(released / "in"), [released / "in" / f"night{number}" for number in (0, 2)]
+    shutil.copytree(released / "source", tmp_path / "out", symlinks=True)
     result = screen(kept, tmp_path / "out", input_root=root, exact=True)
     assert result.outcome.work["tagged"] == 0
     screen(kept, tmp_path / "fresh", input_root=root)
@@ -174,39 +180,32 @@ def test_withdrawal_does_not_clear_a_source_in_either_way_of_counting(screen: Sc
 
 
 def test_policies_that_count_otherwise_are_followed_as_if_there_had_been_no_other(
-    screen: Screen, tmp_path: Path
+    screen: Screen, released: Path, tmp_path: Path
 ) -> None:
-    spread(tmp_path / "in")
     out = tmp_path / "out"
-    policies = {"split": POLICY, "source": whole(POLICY)}
-    for name, policy in policies.items():
+    assert not same_tables(released / "split", released / "source")
+    for name, policy in (("split", POLICY), ("source", whole(POLICY)), ("split", POLICY)):
         screen.policy.write_text(policy, "utf-8")
-        screen(tmp_path / "in", tmp_path / name)
-    assert not same_tables(tmp_path / "split", tmp_path / "source")
-    for name in ("split", "source", "split"):
-        screen.policy.write_text(policies[name], "utf-8")
-        result = screen(tmp_path / "in", out)
-        now, fresh = files(out), files(tmp_path / name)
+        result = screen(released / "in", out)
+        now, fresh = files(out), files(released / name)
         # When and by which run a source came onto the list is what differs.
         assert {path for path in now if now[path] != fresh[path]} <= {"blacklist.json"}, name
-        assert manifest(out)["catalogue"] == manifest(tmp_path / name)["catalogue"]
+        assert manifest(out)["catalogue"] == manifest(released / name)["catalogue"]
         assert result.published.is_new
-    layers = ({each for each in objects(tmp_path / name) if each.startswith("layers/")} for name in ("out", "split"))
+    layers = ({each for each in objects(at) if each.startswith("layers/")} for at in (out, released / "split"))
     assert next(layers) == next(layers), "nothing was tagged again"
 
 
 def test_other_nights_leave_untouched_sketches_where_they_are_and_gc_keeps_those_that_are_named(
-    screen: Screen, tmp_path: Path, cli: Cli
+    screen: Screen, released: Path, tmp_path: Path, cli: Cli
 ) -> None:
-    spread(tmp_path / "in")
-    run = screen
-    root, out = str(tmp_path / "in"), tmp_path / "out"
-    run(tmp_path / "in", out)
+    out = tmp_path / "out"
+    shutil.copytree(released / "source", out, symlinks=True)
     assert cli("gc", out, "--grace", "0")[0] == 0
     kept = {name for name in objects(out) if name.startswith("sketches/")}
     assert kept == {ref.sketch for ref in Corpus(out).catalogue().segments}
     write_shard(tmp_path / "in" / "later" / "z.jsonl", records("later.example", 30))
-    run(tmp_path / "in" / "later", out, input_root=root)
+    screen(tmp_path / "in" / "later", out, input_root=str(tmp_path / "in"))
     assert {source: found for source, found in figures(out).items() if source in EXPECTED} == EXPECTED
     assert figures(out)["later.example"][:2] in {("clean", "recounted"), ("clean", "source estimated")}
 
