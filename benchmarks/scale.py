@@ -1,15 +1,18 @@
 """Planning, catalogue, judging and concluding at a million splits and ten million sources, and at a tenth of it.
 
-    python benchmarks/scale.py [FOLDER] [--splits 1000000] [--sources 10000000]
+    python benchmarks/scale.py [FOLDER] [--splits 1000000] [--sources 10000000] [--duplicates split|source]
 
 The functions are those of a run; shards, receipts of tagging and receipts of release are made up, so no text is read. Four splits
 a shard, about forty sources a split: some by Zipf's law (a source's frequency goes as one over its rank), the others in that
-split alone. What takes time is told apart: making things up does not count.
+split alone. What takes time is told apart: making things up does not count. With ``--duplicates source`` every record has a
+hash, of the larger half of sources one record in four a text that stands in other splits too; no source comes near the limit, so none
+is counted anew.
 
 Exits with 1 if the full size takes over 11 times as long as the tenth, or a process more than 6 GB.
 """
 
 import argparse
+import functools
 import hashlib
 import itertools
 import json
@@ -20,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +50,8 @@ from models.parts import PartFile
 from models.release_pass import Released
 from models.release_split import keep_receipt
 from models.shard import Columns, Cut, Shard, Split
+from models.sketch_files import ROWS, gather, mark_of
+from models.sketches import order_of
 from models.store import LocalStore
 from models.tag_pass import LayerRef, Tagged
 from models.tally import COUNTS
@@ -56,6 +61,7 @@ from pipeline.config import from_options, make_job
 MOST_TIME, MOST_MEMORY = 11.0, 6e9
 PER_SHARD, SPLIT_BYTES = 4, 64_000_000
 ZIPF, SHARDS_A_TASK = 36, 64
+POLICY = "cn-tc260-003"
 LARGE_RANK = 100
 """Rank of the large source that is recalled."""
 
@@ -75,6 +81,15 @@ class Step(NamedTuple):
     segments: int
     rewritten: int
     sources: int
+
+
+class Unsynced(LocalStore):
+    """A store for what is made up: the disk is not waited for."""
+
+    def create_once(self, name: str, file: Path) -> str:
+        (self._root / name).parent.mkdir(parents=True, exist_ok=True)
+        file.replace(self._root / name)
+        return Path(name).stem
 
 
 class Counted(LocalStore):
@@ -162,6 +177,34 @@ class World:
         counts = [records, records, unlawful, none, records * 900, unlawful * 900, none]
         return pa.table({"source": source, **dict(zip(COUNTS, counts, strict=True))}), starts.tolist()
 
+    def sketches(self, splits: npt.NDArray[np.uint64], table: pa.Table, row: npt.NDArray[np.int64], k: int) -> pa.Table:
+        """Return the sketches of splits under each other.
+
+        Args:
+            splits: see :func:`models.sketch_files.mark_of`.
+            table, row: their tallies, and the number of the split of each.
+        """
+        ranks = pc.utf8_slice_codeunits(table["source"], 1, 9).cast(pa.int64()).to_numpy().astype(np.uint64)
+        is_head = pc.starts_with(table["source"], "s").to_numpy(zero_copy_only=False)
+        records, unlawful = (table[name].to_numpy() for name in ("records", "unlawful"))
+        kept = np.minimum(records, k + 1)
+        at_row = np.repeat(np.arange(len(table)), kept)
+        at = (np.arange(len(at_row)) - np.repeat(np.cumsum(kept) - kept, kept)).astype(np.uint64)
+        own = _mixed((splits[row] ^ _mixed(ranks))[at_row] + at)
+        shared = _mixed(ranks[at_row] * np.uint64(4099) + at)
+        hashes = np.where(is_head[at_row] & (at % np.uint64(4) == 0), shared, own)
+        # Of very many records the least hashes lie close together.
+        step = (np.uint64(2**64 - 1) // records.astype(np.uint64))[at_row]
+        hashes = np.where(records[at_row] > k + 1, at * step + own % step, hashes)
+        hashes = hashes[order_of(at_row, hashes)]
+        strata = np.where(unlawful > 0, 0, 2).astype(np.uint8)[at_row]
+        offsets = pa.array(np.concatenate([[0], np.cumsum(kept)]), pa.int32())
+        values = (hashes, strata, np.full(len(hashes), 900, np.int32))
+        lists = (pa.ListArray.from_arrays(offsets, pa.array(each)) for each in values)
+        return pa.Table.from_arrays(
+            [table["source"].combine_chunks(), pa.array(splits[row], pa.uint64()), *lists], schema=ROWS
+        )
+
 
 def _hex(*parts: int) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -186,6 +229,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.store = Counted(self.folder / "store")
         self.store.prepare()
+        self.k = self.job.policy.sources.sketched
 
     def night(self, name: str, shards: Iterable[Shard]) -> Step:
         """Do what a run does between planning and publishing."""
@@ -204,7 +248,9 @@ class Bench:
                 receipts = self._tagged([split for task in some for split, _ in task.splits])
                 tagged += len(receipts)
                 with clock("bundles"):
-                    bundles.append(bundle(number, receipts, self.store, self.folder))
+                    bundles.append(bundle(number, receipts, self.store, self.folder, self.k))
+                for passing in {each.sketch for each in receipts} - {bundles[-1].sketch, ""}:
+                    self.store.delete(passing)  # what gc does in time
             with clock("judge"):
                 judged = judge_sources(agenda, bundles, *means)
             concluded = []
@@ -238,6 +284,7 @@ class Bench:
         table, starts = self.world.tallies(numbers)
         counts = np.add.reduceat(table["records"].to_numpy(), starts[:-1]).tolist()
         receipts = []
+        sketch = self._sketch(splits, table, starts) if self.k else ""
         for at, split in enumerate(splits):
             tally = table.slice(starts[at], starts[at + 1] - starts[at])
             digest = split.digest(self.job.reading)
@@ -249,7 +296,14 @@ class Bench:
             receipts.append(
                 Tagged(digest, layers, known, tally, entries, {}, 0, entries * 900, {}, tuple(self.job.wanted))
             )
+        receipts[0] = replace(receipts[0], sketch=sketch)
         return receipts
+
+    def _sketch(self, splits: Sequence[Split], table: pa.Table, starts: Sequence[int]) -> str:
+        """Keep the sketches of splits, all in one object: a run has one each, of which making them up would take most of the time."""
+        marks = np.array([mark_of(split.digest(self.job.reading)) for split in splits], np.uint64)
+        rows = self.world.sketches(marks, table, np.repeat(np.arange(len(splits)), np.diff(starts)), self.k)
+        return gather([rows], self.k, Unsynced(self.folder / "store"), self.folder)
 
     def _released(self, due: Sequence[tuple[Split, str]]) -> dict[str, Released]:
         table, starts = self.world.tallies([_NUMBERS[split.cut.checksum] for split, _ in due])
@@ -329,10 +383,22 @@ def _pid() -> int:
     return int(Path("/proc/self").readlink().name)
 
 
-def measure(splits: int, sources: int, folder: Path, say: Callable[[str], None]) -> list[Step]:
+def policy_of(duplicates: str, folder: Path) -> str:
+    """Return the shipped policy, or the path of one that counts otherwise."""
+    if duplicates == "split":
+        return POLICY
+    text = (Path(__file__).resolve().parents[1] / "configs" / "policies" / f"{POLICY}.yaml").read_text("utf-8")
+    path = folder / "policy.yaml"
+    path.write_text(text.replace("\n  min_records:", f"\n  duplicates: {duplicates}\n  min_records:"), "utf-8")
+    return str(path)
+
+
+def measure(splits: int, sources: int, duplicates: str, folder: Path, say: Callable[[str], None]) -> list[Step]:
     """Do the nights at one size."""
     given = {"inputs": ("in",), "output": str(folder), "as_of": "2026-01-02", "source_from": "auto"}
+    given["policy"] = policy_of(duplicates, folder)
     job = make_job(from_options(given | {"taggers": {"lexicon": {"lists": ["illustrative"]}}}))
+    assert bool(job.policy.sources.sketched) == (duplicates == "source")
     world = World(splits, sources)
     bench = Bench(world, job, folder)
     first = splits // PER_SHARD
@@ -387,9 +453,10 @@ def shown(name: str, tenth: list[Step], full: list[Step]) -> Table:
     return table
 
 
-def apart(splits: int, sources: int, folder: Path) -> list[Step]:
+def apart(splits: int, sources: int, duplicates: str, folder: Path) -> list[Step]:
     """Measure one size in a process of its own."""
     command = [sys.executable, __file__, str(folder), "--splits", str(splits), "--sources", str(sources), "--one"]
+    command += ["--duplicates", duplicates]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         facts = json.loads(process.stdout.read())
@@ -414,15 +481,24 @@ def main() -> None:
     )
     parser.add_argument("--splits", type=int, default=1_000_000)
     parser.add_argument("--sources", type=int, default=10_000_000)
+    parser.add_argument("--duplicates", choices=("split", "source"), default="split", help="default is %(default)s")
     parser.add_argument("--one", action="store_true", help="only this size, figures as JSON")
     parser.add_argument("--output", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
     if options.one:
         with tempfile.TemporaryDirectory(dir=options.folder, prefix="winnow-scale-") as name:
-            steps = measure(options.splits, options.sources, Path(name), lambda said: print(said, file=sys.stderr))
+            steps = measure(
+                options.splits,
+                options.sources,
+                options.duplicates,
+                Path(name),
+                functools.partial(print, file=sys.stderr, flush=True),
+            )
         json.dump(steps, sys.stdout)
         return
-    tenth, full = (apart(options.splits // part, options.sources // part, options.folder) for part in (10, 1))
+    tenth, full = (
+        apart(options.splits // part, options.sources // part, options.duplicates, options.folder) for part in (10, 1)
+    )
     Console(width=160).print(shown(f"{options.splits:,} splits and a tenth of it", tenth, full))
     if options.output:
         facts = {"tenth": [each._asdict() for each in tenth], "full": [each._asdict() for each in full]}

@@ -85,6 +85,9 @@ _MORE = {
         "basis": "what states rest on: `detector` with the literal reading, `audit` with the interval reading",
         "unlawful": "which records count",
         "limit": "of the source's distinct records",
+        "duplicates": "within what exact duplicates of a source count once: `split`, or the whole `source`, however it is cut",
+        "exact_up_to": "with `duplicates: source`: distinct records of a source that are always counted exactly; beyond, the figures of a source "
+        "that is not near the limit are estimated from a sample of so many",
         "min_records": "distinct records from which on an over-limit source is blacklisted; with fewer it is on hold",
         "blacklisted": "what becomes of all records of a blacklisted source",
         "hold": "what becomes of all records of a source on hold",

@@ -27,7 +27,7 @@ SCHEMA = pa.schema([*((name, pa.string()) for name in KEYS), *((name, pa.int64()
 DIMENSIONS = {
     "action": "what became of them: `keep`, `redact`, `quarantine`, `drop` or `dead`; every entry has one, so these rows add up to all that was read",
     "duplicates": "exact duplicates: `split`, texts that their source has earlier in the same split; `twin`, all records of a shard that "
-    "is another one's twin. `action` less `duplicates` are the `distinct` records of the table of sources",
+    "is another one's twin. `action` less `duplicates` are the `distinct` records of the table of sources that are `counted` by `split`",
     "error": "dead letters by class",
     "policy_rule": "records that were not kept, by the policy's rule that decided: each once",
     "tagger": "records with findings of a tagger, and these findings",

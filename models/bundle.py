@@ -15,6 +15,7 @@ from pyarrow import ipc
 
 from models.addressed import keep
 from models.catalogue import kinds_json, layers_json
+from models.sketch_files import gather, read_split
 from models.store import Store
 from models.tag_pass import LayerRef, Tagged
 from models.tally import COUNTS
@@ -38,14 +39,20 @@ class Bundle:
     Attributes:
         number: of the segment in the agenda.
         name: in the store.
+        sketch: of its splits, name in the store, see :mod:`models.sketch_files`; empty for none.
     """
 
     number: int
     name: str
+    sketch: str = ""
 
 
-def bundle(number: int, receipts: Iterable[Tagged], store: Store, folder: Path) -> Bundle:
-    """Keep the receipts of a segment; they may come in any order, and one may come twice."""
+def bundle(number: int, receipts: Iterable[Tagged], store: Store, folder: Path, k: int = 0) -> Bundle:
+    """Keep the receipts of a segment; they may come in any order, and one may come twice.
+
+    Args:
+        k: of the sketches of its splits, 0 if there are none.
+    """
     by_split = {receipt.split: receipt for receipt in receipts}
     ordered = [by_split[split] for split in sorted(by_split)]
     counts = pa.concat_tables([_TALLIES.empty_table().drop_columns(["row"]), *(each.tally for each in ordered)])
@@ -64,7 +71,9 @@ def bundle(number: int, receipts: Iterable[Tagged], store: Store, folder: Path) 
                 with ipc.new_stream(file, table.schema, options=options) as writer:
                     writer.write_table(table.combine_chunks())
 
-    return Bundle(number, keep(store, folder, "tagged", ".arrow", write))
+    name = keep(store, folder, "tagged", ".arrow", write)
+    sketches = (read_split(each.sketch, k, store) for each in ordered)
+    return Bundle(number, name, gather(sketches, k, store, folder) if k else "")
 
 
 def _facts(receipt: Tagged, counted: int) -> dict[str, Any]:

@@ -129,6 +129,7 @@ class SegmentRef:
         columns: every mapping of columns in words, how many shards have it, and the path of the first.
         lacks: every role that shards lack, of how many, and the path of the first.
         breakdown: of its splits, name in the store; see :mod:`models.breakdowns`.
+        sketch: of its splits, name in the store; see :mod:`models.sketch_files`. Empty where splits are counted one by one.
     """
 
     name: str
@@ -148,6 +149,7 @@ class SegmentRef:
     columns: tuple[tuple[str, int, str], ...]
     lacks: tuple[tuple[str, int, str], ...]
     breakdown: str = ""
+    sketch: str = ""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "SegmentRef":
@@ -439,9 +441,14 @@ def said_of(shards: Sequence[Shard]) -> tuple[tuple[tuple[str, int, str], ...], 
 
 def write_index(segments: Sequence[SegmentRef], store: Store, folder: Path) -> str:
     """Write an index and return its name."""
-    facts = {"format": FORMAT, "segments": [asdict(ref) for ref in segments]}
+    facts = {"format": FORMAT, "segments": [_said(ref) for ref in segments]}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     return keep(store, folder, "catalogues", ".index.json", lambda path: path.write_bytes(text))
+
+
+def _said(ref: SegmentRef) -> dict[str, Any]:
+    # Only where there is one, so that an index without sketches is as it always was.
+    return {name: value for name, value in asdict(ref).items() if value or name != "sketch"}
 
 
 def as_json(value: Any) -> str:

@@ -107,6 +107,7 @@ class Job:
                 "otherwise": policy.sources.otherwise,
                 "parameters": policy.sources.parameters,
                 "calibration": [each.model_dump() for each in policy.sources.calibration],
+                **({"exact_up_to": policy.sources.sketched} if policy.sources.sketched else {}),
                 "taxonomy": policy.taxonomy,
                 "rules": [
                     rule.model_dump(include={"id", "title", "title_zh", "clause", "action"}) for rule in policy.rules

@@ -12,25 +12,28 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from backports import zstd
 
 from models.addressed import keep
 from models.agenda import Agenda, Portion, together
 from models.audits import NOTHING as NO_VERDICTS
 from models.audits import Evidences, evidences, present_strata, read_marks, read_verdicts, shards_of
-from models.bundle import NOTHING, Bundle, Receipts, read_bundle
+from models.bundle import Bundle, Receipts, read_bundle
 from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
 from models.layer import Merged
 from models.policy import Decider
 from models.shard import Split
-from models.source_states import write_states
+from models.sketch_files import gather, mark_of, read_rows, rows_of
+from models.source_states import counted_of, write_states
 from models.sources import SourceStates, StatesByName
 from models.standing import Standing, stand, stood
 from models.store import Store
 from models.summing import Sums
 from models.tag_pass import LayerRef, read_merged
 from models.tally import COUNTS
+from models.whole_sources import FIGURES, Records, Recount, is_open, totals
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,12 @@ class Work:
     Attributes:
         bundle: receipts of what was tagged.
         due: digests of the releases that are not up to date, by number of split.
+        sketch: of the segment as it stands now, see :mod:`models.sketch_files`.
     """
 
     bundle: str
     due: str
+    sketch: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Judged:
 
 @functools.lru_cache(maxsize=2)
 def _work(path: Path) -> tuple[Work, ...]:
-    return tuple(Work(bundle, due) for bundle, due in orjson.loads(path.read_bytes()))
+    return tuple(Work(*each) for each in orjson.loads(path.read_bytes()))
 
 
 def due_of(work: Work, store: Store) -> dict[int, str]:
@@ -120,16 +125,22 @@ def judge_sources(agenda: Agenda, bundles: Iterable[Bundle], job: Job, store: St
         DeadLetterLimitError: if too many entries are dead.
         UsageError: if new shards yield no record at all.
     """
-    all_of = _AllOf(agenda, {each.number: each.name for each in bundles}, job, store)
-    with Sums(dict.fromkeys(COUNTS, "sum"), folder) as sums:
+    all_of = _AllOf(agenda, {each.number: each for each in bundles}, job, store)
+    sketches: list[str] = []
+    with Sums(dict.fromkeys(counted_of(job.policy.sources), "sum"), folder) as sums:
         check_dead(all_of.tallied(sums), job)
         all_of.check_yield()
-        states, named, counts = write_states(sums, _evidences(all_of, job, store), job, store, folder)
+        evidences_now = _evidences(all_of, job, store)
+        if job.policy.sources.sketched:
+            sketches = [all_of.sketch(portion, number, folder) for number, portion in enumerate(all_of.portions)]
+            _count_whole(all_of, sketches, evidences_now, sums, folder)
+        states, named, counts = write_states(sums, evidences_now, job, store, folder)
     file = StateFile(named[0], named[1], agenda.splits, agenda.name)
     work, splits, size = [], 0, 0
     for number, portion in enumerate(all_of.portions):
         due = all_of.due(portion, number, states)
-        work.append([all_of.bundles.get(number, ""), _keep_due(due, store, folder) if due else ""])
+        due_name = _keep_due(due, store, folder) if due else ""
+        work.append([all_of.receipts_of(number), due_name, sketches[number] if sketches else ""])
         splits += len(due)
         size += all_of.sizes(portion, number, due) if due else 0
     text = orjson.dumps(work)
@@ -148,6 +159,35 @@ def _evidences(all_of: "_AllOf", job: Job, store: Store) -> Evidences:
     return evidences(verdicts, strata_now, read_marks(store, job.marks), store)
 
 
+def _count_whole(all_of: "_AllOf", sketches: Sequence[str], evidences_now: Evidences, sums: Sums, folder: Path) -> None:
+    """Add up the distinct records of whole sources, and count those anew whose state a sample leaves open.
+
+    Args:
+        sketches: of each segment of the agenda.
+    """
+    job, k = all_of.job, all_of.job.policy.sources.sketched
+    tables = [read_rows(name, k, all_of.store) for name in sketches]
+    open_ = [pa.array([], pa.string())]
+    for sketch in totals(tables, k):
+        figures = sketch.figures()
+        is_unsettled = is_open(figures, evidences_now, job)
+        open_.append(sketch.sources.filter(pa.array(is_unsettled)))
+        sums.add(figures.select(["source", *FIGURES]).filter(pa.array(~is_unsettled)))
+    if not len(sources := pa.concat_arrays(open_)):
+        return
+    decider = Decider(job.policy)
+    with Recount(sources, folder) as recount:
+        for number, (portion, table) in enumerate(zip(all_of.portions, tables, strict=True)):
+            rows = table.filter(pc.is_in(table["source"], value_set=sources))
+            is_cut = pc.greater(pc.list_value_length(rows["hashes"]), k)
+            recount.add(Records.of_rows(rows.filter(pc.invert(is_cut)), sources))
+            # The others the sketch has whole: nothing needs to be read for them.
+            splits = frozenset(rows["split"].filter(is_cut).to_pylist())
+            for known in all_of.known_in(portion, number, splits):
+                recount.add(Records.of_split(known, sources, decider))
+        sums.add(recount.figures())
+
+
 def _keep_due(due: Sequence[tuple[int, str]], store: Store, folder: Path) -> str:
     data = zstd.compress(orjson.dumps(due), 1)
     return keep(store, folder, "agendas/due", ".json.zst", lambda path: path.write_bytes(data))
@@ -156,14 +196,18 @@ def _keep_due(due: Sequence[tuple[int, str]], store: Store, folder: Path) -> str
 class _AllOf:
     """The segments of an agenda, one after another, as they stand after tagging."""
 
-    def __init__(self, agenda: Agenda, bundles: Mapping[int, str], job: Job, store: Store) -> None:
+    def __init__(self, agenda: Agenda, bundles: Mapping[int, Bundle], job: Job, store: Store) -> None:
         self.agenda, self.bundles, self.job, self.store = agenda, bundles, job, store
         self.portions = agenda.portions(store)
         self.catalogue = agenda.catalogue(store)
         self._new_splits = self._new_records = 0
 
     def receipts(self, number: int) -> Receipts:
-        return read_bundle(self.store, self.bundles[number]) if number in self.bundles else NOTHING
+        return read_bundle(self.store, self.receipts_of(number))
+
+    def receipts_of(self, number: int) -> str:
+        """Return the name of the receipts of a segment in the store; empty if nothing was tagged in it."""
+        return self.bundles[number].name if number in self.bundles else ""
 
     def stand(self, portion: Portion, number: int, counts: tuple[str, ...]) -> Standing:
         return stand(portion, self.receipts(number), self.catalogue, self.job, self.store, counts)
@@ -171,7 +215,9 @@ class _AllOf:
     def tallied(self, sums: Sums) -> "Iterator[Entries]":
         """Give the entries of every split, and add up the tallies of all but twins on the way."""
         for number, portion in enumerate(self.portions):
-            standing = self.stand(portion, number, COUNTS)
+            # Over whole sources distinct records are not added up: the same text may stand in many splits.
+            counts = COUNTS[:1] if self.job.policy.sources.sketched else COUNTS
+            standing = self.stand(portion, number, counts)
             tallies = standing.tallies
             if any(standing.twins):
                 own = ~np.array(standing.twins)[tallies["row"].to_numpy()]
@@ -196,6 +242,36 @@ class _AllOf:
             for each in stood(portion, receipts, self.catalogue, self.job, self.store):
                 if (path := each.place[0]) in paths:
                     yield path, read_merged(each.layers(receipts), each.split, self.job, self.store)
+
+    def known_in(self, portion: Portion, number: int, splits: Collection[int]) -> Iterator[Merged]:
+        """Give what is known of some splits of a segment, given by :func:`models.sketch_files.mark_of`."""
+        if not splits:
+            return
+        receipts = self.receipts(number)
+        for each in stood(portion, receipts, self.catalogue, self.job, self.store):
+            if mark_of(each.digest) in splits:
+                yield read_merged(each.layers(receipts), each.split, self.job, self.store)
+
+    def sketch(self, portion: Portion, number: int, folder: Path) -> str:
+        """Return the name of the sketch of a segment: what the catalogue has of its splits, with what was tagged in the place of that."""
+        made = self.bundles[number].sketch if number in self.bundles else ""
+        if portion.kept is not None and not portion.todo:
+            return portion.kept.sketch
+        receipts = self.receipts(number)
+        if len(receipts.rows) == portion.splits:
+            return made
+        k = self.job.policy.sources.sketched
+        old: dict[str, set[int]] = {}
+        for each in stood(portion, receipts, self.catalogue, self.job, self.store):
+            if each.receipt is None and each.row is not None:
+                old.setdefault(self._sketches[each.row[0].path.name], set()).add(mark_of(each.digest))
+        kept = [rows_of(read_rows(name, k, self.store), splits) for name, splits in sorted(old.items())]
+        return gather([read_rows(made, k, self.store), *kept], k, self.store, folder)
+
+    @functools.cached_property
+    def _sketches(self) -> dict[str, str]:
+        """Names of the sketches that the catalogue has, by file name of the segment."""
+        return {Path(ref.name).name: ref.sketch for ref in self.catalogue.segments}
 
     def _note_yield(self, portion: Portion, number: int) -> None:
         receipts = self.receipts(number)

@@ -43,6 +43,7 @@ from models.policy import Sources
 from models.registered import keep_registry
 from models.release_pass import Released
 from models.release_split import breakdown_of
+from models.sketches import COUNTED, SPLIT
 from models.source_reading import SourceReading
 from models.source_rule import BASES, uses
 from models.source_states import BY_VERDICTS, judged_schema
@@ -59,7 +60,7 @@ SOURCES = pa.schema(
     [
         *((name, pa.string()) for name in ("source", "kind", "state")),
         *((name, pa.bool_()) for name in ("collect_allowed", "train_allowed")),
-        *((name, pa.string()) for name in ("basis",)),
+        *((name, pa.string()) for name in ("basis", "counted")),
         *((name, pa.int64()) for name in (*_SUMMED, *DOORS)),
     ]
 )
@@ -174,7 +175,7 @@ class _Concluding:
     ) -> None:
         self.portion, self.released, self.catalogue, self.job, self.store = portion, released, catalogue, job, store
         self.receipts = read_bundle(store, work.bundle)
-        self.due = due_of(work, store)
+        self.due, self.sketch = due_of(work, store), work.sketch
 
     def conclude(self, number: int, folder: Path) -> Concluded:
         self._check_released()
@@ -200,7 +201,7 @@ class _Concluding:
         fresh = fresh.add_column(0, "row", pa.array(np.repeat(numbers, lengths).astype(np.int64))).cast(_DOORS)
         kept = [moved_doors(segment, moved) for segment, moved in old.values()]
         ref = write_segment(rows, counts, pa.concat_tables([fresh, *kept]), self._about(found), self.store, folder)
-        ref = replace(ref, breakdown=self._breakdown(found, folder))
+        ref = replace(ref, breakdown=self._breakdown(found, folder), sketch=self.sketch)
         return Concluded(number, ref, sum(self.receipts.columns["fresh"]), len(self.released))
 
     def _breakdown(self, found: Sequence[Stood], folder: Path) -> str:
@@ -387,6 +388,11 @@ def _finished(sums: pa.Table, policy: SourceReading) -> pa.Table:
     names = pa.array([*KINDS, "mixed"])
     mixed = pc.if_else(pc.equal(sums["least"], sums["most"]), sums["least"], len(KINDS))
     state, basis = (sums[name].combine_chunks() for name in ("state", "basis"))
+    counted = (
+        sums["counted"].combine_chunks()
+        if "counted" in sums.column_names
+        else pc.if_else(pc.is_valid(state), SPLIT, pa.scalar(None, pa.int64()))
+    )
     of_state = (pa.array(STATES), *(pa.array(uses(policy, gate)) for gate in ("collect", "train")))
     figures = [*_SUMMED, *DOORS]
     return pa.Table.from_arrays(
@@ -395,6 +401,7 @@ def _finished(sums: pa.Table, policy: SourceReading) -> pa.Table:
             names.take(mixed.combine_chunks()),
             *(values.take(state) for values in of_state),
             pa.array(BASES).take(basis),
+            pa.array(COUNTED).take(counted),
             *(sums[name] if name in sums.column_names else pa.nulls(len(sums), pa.int64()) for name in figures),
         ],
         schema=SOURCES,

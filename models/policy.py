@@ -28,6 +28,8 @@ ACTIONS = ("keep", "redact", "quarantine", "drop")
 """What may become of a record, from mild to strict."""
 Mode = Literal["placeholder", "pseudonym"]
 _FORMAT = 1  # raise when the same rules are to be decided in another way
+SKETCH = 1
+"""Version of what is kept of a split to count over whole sources; raise it when that changes, so that all are made anew from layers."""
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
@@ -80,6 +82,8 @@ class Sources(SourceReading):
     basis: Literal["detector", "audit"]
     unlawful: Unlawful
     limit: Share
+    duplicates: Literal["split", "source"] = "split"
+    exact_up_to: int = Field(1024, strict=True, ge=16, le=65_536)
     min_records: Count = 100
     blacklisted: SourceAction
     hold: SourceAction
@@ -98,6 +102,14 @@ class Sources(SourceReading):
             wrong.append(
                 "min_records: the literal reading needs it, the least number of distinct records to blacklist on"
             )
+        if self.reading == "literal" and self.exact_up_to < self.min_records and self.sketched:
+            wrong.append(
+                f"exact_up_to, min_records: a source of {self.min_records} records must be counted exactly; set exact_up_to to that or more"
+            )
+        if self.duplicates == "split" and "exact_up_to" in self.model_fields_set:
+            wrong.append(
+                "exact_up_to: within splits all records are counted; remove it, or count over whole sources with duplicates: source"
+            )
         if self.latest_batch == "worst":
             wrong.append(
                 "latest_batch: 'worst' would depend on the order of nights, for batches have no order of their own here; "
@@ -110,6 +122,11 @@ class Sources(SourceReading):
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    @property
+    def sketched(self) -> int:
+        """Up to so many distinct records of a source are counted exactly over all splits; 0 where they are counted within each."""
+        return self.exact_up_to if self.duplicates == "source" else 0
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -237,14 +254,17 @@ class Policy(Strict):
 
     @functools.cached_property
     def counting_digest(self) -> str:
-        """Digest of what makes a record count as unlawful."""
+        """Digest of what makes a record count as unlawful, and of what is counted of a split."""
         unlawful = self.sources.unlawful
-        return digest_of([self._patterns(unlawful.categories), str(unlawful.at_least_score)])
+        sketched = [["sketch", SKETCH, self.sources.sketched]] if self.sources.sketched else []
+        return digest_of([self._patterns(unlawful.categories), str(unlawful.at_least_score), *sketched])
 
     @functools.cached_property
     def judging_digest(self) -> str:
         """Digest of what makes a source's counts a state, and a state an action."""
-        return digest_of({key: str(value) for key, value in self.sources if key != "unlawful"})
+        # Said by the digest of what is counted: so a policy without them has the digests that it always had.
+        left_out = ("unlawful", "duplicates", "exact_up_to")
+        return digest_of({key: str(value) for key, value in self.sources if key not in left_out})
 
 
 def load_policy(name_or_path: str) -> Policy:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from models.addressed import keep
 from models.audits import AUDITED, CONFIRMED, Audited, Evidences
 from models.digest import digest_of_file
+from models.errors import ConservationError
 from models.intervals import Calibration, Floats, share_by_characters
 from models.job import Job
 from models.overrides import read_in_force
@@ -22,7 +23,7 @@ from models.source_rule import BASES, BLACKLISTED, Audit, Blacklist, Counts, Evi
 from models.sources import STATES, SourceStates, StatesByName, source_keys
 from models.store import Store, scratch_file
 from models.summing import GroupWriter, Sums
-from models.tally import COUNTS, SCHEMA, STRATA
+from models.tally import COUNTS, STRATA
 
 FEW = 100_000
 """Up to so many sources that are not as most are looked up by name: a table of them is made anew for every segment."""
@@ -38,7 +39,12 @@ MILLION = 1_000_000
 def judged_schema(sources: Sources) -> pa.Schema:
     """Return the columns of the table of judged sources: states and bases by code, shares of a million."""
     names = ("state", "basis", "estimate_ppm", *(BY_VERDICTS if sources.reading == "interval" else ()))
-    return pa.schema([*SCHEMA, *((name, pa.int64()) for name in names)])
+    return pa.schema([("source", pa.string()), *((name, pa.int64()) for name in (*counted_of(sources), *names))])
+
+
+def counted_of(sources: Sources) -> tuple[str, ...]:
+    """Return what is known of every source before it is judged: counts, and over whole sources which kind of count it is."""
+    return (*COUNTS, "counted") if sources.sketched else COUNTS
 
 
 def write_states(
@@ -47,10 +53,13 @@ def write_states(
     """Judge every source, what people decided before what the figures say.
 
     Args:
-        sums: :data:`models.tally.COUNTS` of all sources.
+        sums: :func:`counted_of` all sources.
 
     Returns:
         The states, the names of state file and table, and how many sources have each state.
+
+    Raises:
+        ConservationError: if a source has records and no distinct ones, or the other way round.
     """
     policy = job.policy.sources
     otherwise = STATES.index(policy.otherwise)
@@ -86,6 +95,8 @@ def _judged(
     marks = pa.array(list(marked), pa.string()), np.array([*marked.values(), 0], np.int64)
     for chunk in sums.chunks():
         sources = chunk["source"]
+        if len(wrong := sources.filter(pc.is_null(pc.add(chunk["records"], chunk["distinct"])))):
+            raise ConservationError(f"source {wrong[0].as_py()}: tallies and sketches do not fit; run again")
         entries = marks[1][pc.fill_null(pc.index_in(sources, value_set=marks[0]), -1).to_numpy()]
         calibration = calibration_of(sources, calibrated)
         now, since = (evidence_of(chunk, each, policy, calibration) for each in (evidences.now, evidences.since))
@@ -100,7 +111,7 @@ def _judged(
         schema = judged_schema(policy)
         yield (
             pa.Table.from_arrays(
-                [*chunk.columns, *(columns[name] for name in schema.names[len(SCHEMA) :])], schema=schema
+                [*chunk.columns, *(columns[name] for name in schema.names[len(chunk.columns) :])], schema=schema
             ),
             state,
         )

@@ -23,6 +23,8 @@ from models.purge import emptied_rows, purged_rows
 from models.records import ShardStream, open_stream, read_lines, read_rows
 from models.redaction import pseudonym
 from models.shard import Split
+from models.sketch_files import keep_split
+from models.sketches import Sketch
 from models.store import Store, scratch_file
 from models.taggers import Tagger
 from models.tagging import ensure_loaded, tag, tag_identifiers
@@ -65,6 +67,7 @@ class Tagged:
         purged: records of which only position and content hash are known; they belong to no source.
         withdrawn: how many entries each withdrawal in force names, by id.
         languages: records and their characters by language, see :func:`languages_of`.
+        sketch: name in the store, see :mod:`models.sketch_files`; empty if the policy asks for none, or there are no records.
     """
 
     split: str
@@ -80,6 +83,7 @@ class Tagged:
     purged: int = 0
     withdrawn: Mapping[str, int] = field(default_factory=dict)
     languages: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    sketch: str = ""
 
     @property
     def dead(self) -> int:
@@ -122,7 +126,7 @@ def tag_split(
         known[ref.name] = Layer.read(store.read(ref.name))
     found = [known[each.name] for each in used]
     used, merged = _scrubbed(digest, used, found, earlier, split, job, store, folder)
-    return _receipt(digest, tuple(used), merged, split, job, store, fresh)
+    return _receipt(digest, tuple(used), merged, split, job, store, folder, fresh)
 
 
 def layers_for(digest: str, layers: Sequence[LayerRef], job: Job) -> tuple[list[LayerRef], LayerRef | None]:
@@ -180,14 +184,16 @@ def _receipt(
     split: Split,
     job: Job,
     store: Store,
+    folder: Path,
     fresh: tuple[str, ...],
 ) -> Tagged:
     counts = merged.findings["tagger"].value_counts().to_pylist()
+    decider, k = Decider(job.policy), job.policy.sources.sketched
     return Tagged(
         digest,
         refs,
         known_of(merged),
-        tally(merged, Decider(job.policy)).table,
+        tally(merged, decider).table,
         len(merged.records),
         _errors(merged),
         sum(lost - 1 for lost in merged.records["lost"].to_pylist() if lost > 1),
@@ -197,6 +203,7 @@ def _receipt(
         len(purged_rows(merged.findings)),
         count_by_id(withdrawn_rows(merged, split, job, store)),
         languages_of(merged.records),
+        keep_split(Sketch.of_split(k, merged, decider), digest, store, folder) if k else "",
     )
 
 

@@ -289,7 +289,8 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
     meant = "estimated from detectors, not audited"
     if policy["reading"] == "interval":
         meant = "by verdicts of people; shares are what detectors found, not audited"
-    reading = f"reading: {policy['reading']}, basis: {policy['basis']} ({meant})"
+    whole = ", duplicates: source" if policy.get("exact_up_to") else ""
+    reading = f"reading: {policy['reading']}, basis: {policy['basis']} ({meant}){whole}"
     overridden = [{"key": each["source"], "state": each["state"], **_override(each)} for each in decided.values()]
     return {
         "format": BLACKLIST_FORMAT,

@@ -77,12 +77,14 @@ def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mappin
     return fill(
         """{reading}
 <p>{rule}</p>
+<p>{counted}</p>
 <ul class="states">{states}</ul>
 {plot}
 {table}
 {note}""",
         reading=reading_line(policy, said),
         rule=_rule(sources, policy, limit, said),
+        counted=_counting(policy, said),
         states=joined(
             fill("<li>{badge} {n}</li>", badge=badge(state, said), n=n) for state, n in state_counts(sources).items()
         ),
@@ -132,6 +134,13 @@ def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: W
     )
 
 
+def _counting(policy: Mapping[str, Any], said: Words) -> Markup:
+    """Return within what exact duplicates count once, and how sure the numbers of distinct records are."""
+    if not policy.get("exact_up_to"):
+        return said("sources.duplicates.split")
+    return said("sources.duplicates.source", k=f"{policy['exact_up_to']:,}")
+
+
 def _lines(text: str) -> Markup:
     return joined((fill("{line}", line=line) for line in text.splitlines()), "\n")
 
@@ -171,11 +180,20 @@ def _row(row: Mapping[str, Any], policy: Mapping[str, Any], limit: Fraction, sai
         if distinct
         else Markup(""),
         percent=written,
-        fraction=f"{unlawful:,} / {distinct:,}" if distinct else NONE,
+        fraction=_fraction(row, said) if distinct else NONE,
         by_characters=by_characters,
         read=_read(row),
         doors=_cells(doors),
     )
+
+
+def _fraction(row: Mapping[str, Any], said: Words) -> Markup:
+    """Return the counts of a share, with a word on how they were counted where the sources of a table differ in that."""
+    written = f"{row['unlawful'] or 0:,} / {row['distinct']:,}"
+    key = f"counted.{row.get('counted')}"
+    if key not in said:
+        return fill("{written}", written=written)
+    return fill("{written} <small>{how}</small>", written=written, how=said(key))
 
 
 _PAIRS = (("unlawful", "distinct"), ("unlawful_characters", "characters"))

@@ -183,7 +183,7 @@ def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None
 
     if not corpus.number:
         return
-    wanted = ["source", "kind", "state", *FIGURES, "collect_allowed", "train_allowed", "basis", "mark"]
+    wanted = ["source", "kind", "state", "counted", *FIGURES, "collect_allowed", "train_allowed", "basis", "mark"]
     latest, overrides = decisions.latest(), decisions.overrides(as_of)
     with corpus.release().fetched("sources.parquet") as path, pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=wanted):

@@ -48,7 +48,8 @@ def method_of(policy: Mapping[str, Any]) -> str:
     least = f"from {policy['min_records']} records on"
     if policy["reading"] == "interval":
         least = f"from {policy['parameters']['min_audited']} verdicts on"
-    return f"{policy['reading']}, limit {policy['limit']}, {least}"
+    whole = ", duplicates once over the whole source" if policy.get("exact_up_to") else ""
+    return f"{policy['reading']}, limit {policy['limit']}, {least}{whole}"
 
 
 def with_override_basis(sources: pa.Table, corpus: Corpus, job: Mapping[str, Any]) -> pa.Table:

@@ -16,7 +16,7 @@ def line_of(row: Mapping[str, Any]) -> str:
     if row["state"] is None:
         return plain(f"{row['source']}  not judged")
     share = f"{row['unlawful'] / row['distinct']:.2%}" if row["distinct"] else "-"
-    figures = f"{row['unlawful']:,} of {row['distinct']:,} unlawful ({share})"
+    figures = f"{row['unlawful']:,} of {row['distinct']:,} unlawful ({share}){_counted(row)}"
     if row["upper_ppm"] is not None:
         figures = f"{interval_of(row)}; {verdicts_of(row)}; detectors: {figures}"
     since = f", since {row['since']} ({row['entry']})" if row["since"] else ""
@@ -25,6 +25,20 @@ def line_of(row: Mapping[str, Any]) -> str:
     return plain(
         f"{row['source']}  {row['state']}: {figures}, basis {row['basis']}{_gates(row)}{_held_by(row)}{since}{told}"
     )
+
+
+_COUNTED = {
+    "split": "counted within splits",
+    "source exact": "counted over the whole source",
+    "source estimated": "estimated over the whole source",
+    "recounted": "counted over the whole source, anew from all layers",
+}
+
+
+def _counted(row: Mapping[str, Any]) -> str:
+    """Say how distinct records were counted; releases of before do not tell."""
+    known = row.get("counted")
+    return f" {_COUNTED[known]}" if known else ""
 
 
 def interval_of(row: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from models.errors import BrokenChainError
 from models.lines import blocks
 from models.overrides import InForce, read_in_force
 from models.policy import Calibrated
+from models.sketch_files import is_as_named
 from models.source_reading import SourceReading
 from models.source_states import state_by_figures
 from models.sources import BLACKLISTED, STATES
@@ -69,6 +70,9 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> I
         yield from _verify_split(release, row, counts, doors, hashes)
         if f"audit/{_audit_of(row)}" not in release.purged:
             yield from (f"{each.name}: missing in the store" for each in row.layers if not store.exists(each.name))
+    for ref in catalogue.segments:
+        if ref.sketch and not is_as_named(ref.sketch, store):
+            yield f"{ref.sketch}: missing in the store, or not what its name says"
     for name in ("clean", "quarantined", "dropped", "dead"):
         if counts[name] != manifest["counts"][name]:
             yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"

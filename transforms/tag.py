@@ -91,7 +91,8 @@ class TagSplits(beam.PTransform):
         with self.notes.step():
             space, (number, some) = workspace(self.job), receipts
             of_segment = list(some)
-            return tried("tag", "bundle", lambda: bundle(number, of_segment, space.store, space.scratch))
+            k = self.job.policy.sources.sketched
+            return tried("tag", "bundle", lambda: bundle(number, of_segment, space.store, space.scratch, k))
 
 
 def _counts(received: Receipt) -> dict[str, int]:

@@ -66,9 +66,9 @@ def test_a_release_enters_what_it_changed_once(corpus: tuple[Path, Again], cli: 
     code, said, _ = cli("source", "list", out)
     assert code == 0
     assert said.splitlines() == [
-        f"bad.example  blacklisted: 6 of 30 unlawful (20.00%), basis detector, since {AS_OF} (D0001)",
-        f"few.example  hold: 2 of 10 unlawful (20.00%), basis detector, since {AS_OF} (D0001)",
-        "good.example  clean: 1 of 60 unlawful (1.67%), basis detector",
+        f"bad.example  blacklisted: 6 of 30 unlawful (20.00%) counted within splits, basis detector, since {AS_OF} (D0001)",
+        f"few.example  hold: 2 of 10 unlawful (20.00%) counted within splits, basis detector, since {AS_OF} (D0001)",
+        "good.example  clean: 1 of 60 unlawful (1.67%) counted within splits, basis detector",
     ]
     assert len(cli("source", "list", out, "--state", "hold", "--json")[1].splitlines()) == 1
     assert "overrides" not in manifest(out)["job"]

@@ -228,6 +228,9 @@ DIGESTS = ("digest", "counting_digest", "judging_digest")
         (lambda p: p["sources"].update(limit=0.05), set()),
         (lambda p: p["sources"].update(limit=0.04), {"judging_digest"}),
         (lambda p: p["sources"].update(min_records=101), {"judging_digest"}),
+        (lambda p: p["sources"].update(duplicates="split"), set()),
+        # What is counted of each split is made anew; how a state comes of it is as before.
+        (lambda p: p["sources"].update(duplicates="source"), {"counting_digest"}),
         (lambda p: p["sources"].update(watch="drop"), {"digest", "judging_digest"}),
         (lambda p: p["sources"].update(on_insufficient="collect"), {"judging_digest"}),
         (lambda p: p["sources"].update(INTERVAL), {"digest", "judging_digest"}),
@@ -269,6 +272,8 @@ def test_a_digest_changes_with_what_it_names_and_with_nothing_else(change: Chang
         (lambda p: p["sources"].update(basis="audit"), "f: sources: reading, basis: literal goes with basis: detector"),
         (lambda p: p["sources"].update(latest_batch="worst"), "f: sources: latest_batch: 'worst' would depend on the order of nights"),
         (lambda p: p["sources"].pop("min_records"), "f: sources: min_records: the literal reading needs it"),
+        (lambda p: p["sources"].update(exact_up_to=2000), "f: sources: exact_up_to: within splits all records are counted"),
+        (lambda p: p["sources"].update(duplicates="source", exact_up_to=99), "f: sources: exact_up_to, min_records: a source of 100 records must"),
         (lambda p: p["sources"].update(calibration=[CALIBRATED]), "f: sources: calibration: the literal reading takes detectors at their word"),
         (lambda p: p["sources"].update(INTERVAL, calibration=[CALIBRATED | {"caught": 101}]), "f: sources.calibration[0]: caught, passed: no more can be caught"),
         (lambda p: p["sources"].update(INTERVAL, calibration=[CALIBRATED | {"set": "x"}]), "f: sources.calibration[0].set: must match"),

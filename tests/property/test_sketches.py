@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.sketches import EXACT, SAMPLED, Sketch, total
+from models.sketches import ESTIMATED, EXACT, Sketch, total
 
 K = 3
 Record = tuple[str, int]
@@ -46,7 +46,7 @@ def test_figures_are_exact_while_all_distinct_records_are_kept(records: list[Rec
     for row in sketch(records, k).figures().to_pylist():
         texts = {number for source, number in records if source == row["source"]}
         if len(texts) > k:
-            assert (row["counted"], row["sampled"]) == (SAMPLED, k)
+            assert (row["counted"], row["sampled"]) == (ESTIMATED, k)
             assert row["distinct"] > k
             continue
         assert row["counted"] == EXACT
