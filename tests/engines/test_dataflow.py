@@ -22,6 +22,7 @@ from rows import ROOT
 from test_matrix import Course
 
 from pipeline.corpus import Corpus
+from pipeline.verify import verify
 
 pytestmark = pytest.mark.engines
 DEPLOY = ROOT / "deploy" / "dataflow"
@@ -34,9 +35,9 @@ def beam_options(**options: str) -> list[str]:
     return [word for name, value in options.items() for word in ("--beam", f"{name}={value}")]
 
 
-def dry_run(run: Path, folder: Path, **options: str) -> tuple[dataflow_v1beta3.Job, Any]:
+def dry_run(run: Path, folder: Path, name: str = "dry", **options: str) -> tuple[dataflow_v1beta3.Job, Any]:
     """Return the job and the pipeline that would be submitted."""
-    command = ["run", str(run), *nights.AS_OF, "--runner", "dataflow", "--dry-run", str(folder), "--name", "dry"]
+    command = ["run", str(run), *nights.AS_OF, "--runner", "dataflow", "--dry-run", str(folder), "--name", name]
     said = nights.finish([*command, *beam_options(**CLOUD, **options)])
     job_file, pipeline_file = (
         Path(line.removeprefix("wrote ")) for line in said.splitlines() if line.startswith("wrote ")
@@ -69,18 +70,23 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return seen
 
 
+@pytest.mark.parametrize("name", ["example", "nights"])
 def test_the_staged_pipeline_does_the_same_work_and_shuffles_no_text(
-    proxy: emulator.Proxy, courses: dict[str, Course], tmp_path: Path, shuffled: list[bytes]
+    name: str, proxy: emulator.Proxy, courses: dict[str, Course], tmp_path: Path, shuffled: list[bytes]
 ) -> None:
-    course = courses["nights"]
-    _, pipeline = dry_run(emulator.moved(course.runs[0], tmp_path), tmp_path / "dry", sdk_container_image=IMAGE)
-    execute(pipeline)
-    assert "release 1 is in" in nights.finish(["publish", "gs://out/corpus", "--run", "dry"])
-    assert emulator.contents("gs://out/corpus") == course.expected[0]
-    shuffles = [each for each in pipeline.components.transforms.values() if each.spec.urn == GROUP_BY_KEY]
-    assert len(shuffled) >= len(shuffles) > 5
-    words = ("museum", "evening", "图书馆", "anna.berg")  # of almost every text
-    assert not [word for word in words for piece in shuffled if word.encode() in piece]
+    course = courses[name]
+    for number, (run, expected) in enumerate(zip(course.runs, course.expected, strict=True), 1):
+        moved = emulator.moved(run, tmp_path)
+        shuffled.clear()
+        _, pipeline = dry_run(moved, tmp_path / f"dry-{number}", f"dry-{number}", sdk_container_image=IMAGE)
+        execute(pipeline)
+        assert f"release {number} is in" in nights.finish(["publish", "gs://out/corpus", "--run", f"dry-{number}"])
+        assert emulator.contents("gs://out/corpus") == expected
+        assert list(verify(Corpus("gs://out/corpus"))) == []
+        shuffles = [each for each in pipeline.components.transforms.values() if each.spec.urn == GROUP_BY_KEY]
+        assert len(shuffled) >= len(shuffles) > 5
+        words = ("museum", "evening", "图书馆", "anna.berg")  # of almost every text
+        assert not [word for word in words for piece in shuffled if word.encode() in piece]
 
 
 def test_the_finder_of_shuffled_text_finds_it(shuffled: list[bytes]) -> None:
