@@ -17,8 +17,8 @@ __all__ = ["courses"]
 
 
 @pytest.fixture
-def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.Proxy]:
-    with emulator.emulated(tmp_path) as made:
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[emulator.Proxy]:
+    with emulator.emulated(tmp_path, getattr(request, "param", "filesystem")) as made:
         for name, value in emulator.environment(made, tmp_path / "cache").items():
             monkeypatch.setenv(name, value)
         # What knows the emulator of the test before goes: clients, and the process that workers are forked from.

@@ -1,5 +1,7 @@
 """Everything on an object store: the same bytes, pinned reads, late writers that change nothing, copies once a machine."""
 
+import gzip
+import json
 import os
 import random
 import time
@@ -18,8 +20,9 @@ from models.artefact import describe
 from models.errors import ShardChangedError, StoreConflictError, UsageError
 from models.shard import Split, pinned
 from models.taggers.lexicon import Lexicon
-from pipeline.config import read_run_file
+from pipeline.config import make_job, read_run_file
 from pipeline.corpus import Corpus
+from pipeline.explain import explain
 from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.publish import publish
@@ -36,17 +39,152 @@ def finish(run: Path, *more: str, code: int = 0) -> str:
     return nights.finish(["run", str(run), *nights.AS_OF, *more], code=code)
 
 
-@pytest.mark.parametrize("name", ["example", "nights"])
 def test_an_object_store_holds_the_same_bytes(
-    name: str, courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
+    courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
 ) -> None:
-    course = courses[name]
-    for run, expected in zip(course.runs, course.expected, strict=True):
-        finish(emulator.moved(run, tmp_path))
+    course = courses["example"]
+    finish(emulator.moved(course.runs[0], tmp_path))
+    assert list(verify(Corpus("gs://out/corpus"))) == []
+    assert emulator.contents("gs://out/corpus") == course.expected[0]
+
+
+_MADE = {
+    "lists/illustrative": ROOT / "configs" / "lists" / "illustrative",
+    "models/zh": ROOT / "configs" / "models" / "zh-discrimination-demo",
+    "models/en": ROOT / "configs" / "models" / "en-abuse-demo",
+    "indexes/works": ROOT / "configs" / "indexes" / "illustrative",
+    "registry": Path(str(nights.EVERY_TAGGER["provenance"]["registry"][0])),  # type: ignore[index]
+    "blocked": ROOT / "examples" / "lists" / "blocked",
+}
+"""Everything that decides on records, by what it is called on the object store."""
+
+
+def test_all_that_a_run_needs_and_makes_is_on_the_object_store(
+    courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
+) -> None:
+    """Lists, models, index, registry, policy, inputs, state, output and restricted root; two workers, two nights, the second with a recall."""
+    course = courses["nights"]
+    for name, folder in _MADE.items():
+        emulator.upload(folder, f"gs://made/{name}")
+    policy = storage.Client().bucket("made").blob("policy.yaml")
+    policy.upload_from_filename(str(ROOT / "configs" / "policies" / "cn-tc260-003.yaml"))
+    at = {name: f"gs://made/{name}" for name in _MADE}
+    taggers = {
+        "lexicon": {"lists": [at["lists/illustrative"]]},
+        "category": {"models": [at["models/zh"], at["models/en"]]},
+        "fingerprint": {"indexes": [at["indexes/works"]]},
+        "personal": {},
+        "provenance": {"registry": [at["registry"]]},
+        "blocked": {"lists": [at["blocked"]]},
+    }
+    settings = {"taggers": taggers, "policy": "gs://made/policy.yaml", "workers": 2}
+    held = {blob.name for blob in storage.Client().list_blobs("made")} - {"policy.yaml"}
+    runs = [emulator.moved(run, tmp_path, **settings) for run in course.runs]
+    start = len(proxy.seen)
+    for run, expected in zip(runs, course.expected, strict=True):
+        finish(run)
         assert list(verify(Corpus("gs://out/corpus"))) == []
         assert emulator.contents("gs://out/corpus") == expected
-    held = {name.split("/")[-1].split(".")[0] for name in emulator.generations("private") if "/parts/" in name}
-    assert held == {"quarantine", "dead"}, "what is restricted, and nothing else, is in the restricted bucket"
+    fetched = {name: emulator.downloads(proxy, name, start) for name in _MADE}
+    assert {name for some in fetched.values() for name in some} == held
+    assert all(set(some.values()) == {1} for some in fetched.values()), "by two launchers and their workers together"
+    apart = {name.split("/")[-1].split(".")[0] for name in emulator.generations("private") if "/parts/" in name}
+    assert apart == {"quarantine", "dead"}, "what is restricted, and nothing else, is in the restricted bucket"
+    for made in _MADE:
+        name = max(each for each in held if each.startswith(f"{made}/") and not each.endswith("artefact.json"))
+        blob = storage.Client().bucket("made").blob(name)
+        whole = blob.download_as_bytes()
+        blob.upload_from_string(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(UsageError, match=f"{name.rpartition('/')[2]}: content is not what artefact.json says"):
+            make_job(read_run_file(runs[0]))
+        blob.upload_from_string(whole)
+    policy.delete()
+    with pytest.raises(UsageError, match=r"gs://made/policy\.yaml: is not there"):
+        make_job(read_run_file(runs[0]))
+
+
+ODD = (
+    "a#123.jsonl",
+    "part#1700000000000000",
+    "what?.jsonl",
+    "50%25 of%.jsonl",
+    "two words.jsonl",
+    "图书馆/新闻 #7.jsonl.gz",
+    "[x].jsonl",
+    "a+b&c=d;e.jsonl",
+)
+"""Names that addresses, patterns or pins could take for something else."""
+
+
+def test_shards_may_have_any_name_that_a_folder_can_hold(proxy: emulator.Proxy, tmp_path: Path) -> None:
+    for number, name in enumerate(ODD):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = "".join(json.dumps({"text": f"weather {number} {row}, real money baccarat"}) + "\n" for row in range(5))
+        path.write_bytes(gzip.compress(lines.encode(), mtime=0) if name.endswith(".gz") else lines.encode())
+    emulator.upload(tmp_path / "in", "gs://in/odd")
+    for name in ("a", "part", "whatX.jsonl", "x.jsonl"):  # what a wrong reading of the names would find
+        storage.Client().bucket("in").blob(f"other/{name}").upload_from_string(b'{"text": "other"}\n')
+    for name in ("a", "part"):
+        storage.Client().bucket("in").blob(f"odd/{name}").upload_from_string(b'{"text": "other"}\n')
+    made = {}
+    for place, top in (("gs://out/odd", "gs://in/odd"), (str(tmp_path / "out"), str(tmp_path / "in"))):
+        given = {"inputs": [top, f"{top}/{ODD[1]}"], "input_root": top, "output": place, "as_of": "2026-01-01"}
+        run = tmp_path / "run.yaml"
+        run.write_text(json.dumps(given | {"taggers": {"lexicon": {"lists": ["illustrative"]}}, "workers": 1}), "utf-8")
+        made[place] = launch(prepare(read_run_file(run)), to_publish=True)
+        assert {each["path"] for each in Corpus(place).manifest()["inputs"]} == set(ODD)
+        assert list(verify(Corpus(place))) == []
+        for name in ODD:
+            (found,) = explain(Corpus(place), f"{name}#0")
+            assert (found.shard, found.position) == (name, 0)
+    assert emulator.contents("gs://out/odd") == nights.contents(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("gs://in/c/what?.jsonl", ["what?.jsonl"]),
+        ("gs://in/c/wha??.jsonl", ["what?.jsonl", "whatX.jsonl"]),
+        ("gs://in/c/[x].jsonl", ["[x].jsonl"]),
+        ("gs://in/c/part#17", ["part#17"]),
+        ("gs://in/c/part", ["part"]),
+        ("gs://in/c/*#17", ["part#17"]),
+    ],
+)
+def test_the_name_of_an_object_comes_before_what_it_means_as_a_pattern(
+    pattern: str, found: list[str], proxy: emulator.Proxy
+) -> None:
+    for name in ("what?.jsonl", "whatX.jsonl", "[x].jsonl", "x.jsonl", "part", "part#17"):
+        storage.Client().bucket("in").blob(f"c/{name}").upload_from_string(name.encode())
+    listed = list_shards(pattern, "gs://in/c")
+    assert [each.path for each in listed] == found
+    for each in listed:
+        with CloudOpener().open(pinned(f"gs://in/c/{each.path}", each.generation)) as file:
+            assert file.read().decode() == each.path
+
+
+def test_a_name_that_ends_like_a_pin_is_not_one(proxy: emulator.Proxy) -> None:
+    """Unpinned, ``part#17`` could mean an object, or generation 17 of another."""
+    storage.Client().bucket("in").blob("part").upload_from_string(b"x")
+    for place in ("gs://in/part", "gs://in/a#b"):
+        with pytest.raises(UsageError, match="names no generation"):
+            CloudOpener().open(place)
+    with pytest.raises(ShardChangedError, match="generation is gone"):
+        CloudOpener().open("gs://in/part#17")
+
+
+@pytest.mark.parametrize("proxy", ["memory"], indirect=True)
+@pytest.mark.parametrize("name", ["up/../../x.jsonl", "./x.jsonl", "a//b.jsonl", "/x.jsonl"])
+def test_a_name_that_leads_elsewhere_in_a_folder_is_refused(name: str, proxy: emulator.Proxy) -> None:
+    storage.Client().bucket("in").blob(f"c/{name}").upload_from_string(b"x")
+    with pytest.raises(UsageError, match=r"an empty name, \. or \.\. between two slashes"):
+        list_shards(f"gs://in/c/{name}", "gs://in/c")
+    if "." in name.split("/") or ".." in name.split("/"):
+        assert list_shards("gs://in/c", "gs://in/c") == [], "hidden, as all that begins with a point"
+    else:
+        with pytest.raises(UsageError, match="rename it"):
+            list_shards("gs://in/c", "gs://in/c")
 
 
 def test_an_idle_night_reads_no_shard_and_publishes_nothing(
