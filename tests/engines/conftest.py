@@ -33,4 +33,6 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 @pytest.fixture
 def one_night(tmp_path: Path) -> Path:
     shards = nights.write_shards(tmp_path / "in", range(3), 60, bad_from=1)
-    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB")
+    # All taggers are in the matrix; here it is about what becomes of objects.
+    taggers = {"lexicon": {"lists": ["illustrative"]}, "personal": {}}
+    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB", taggers=taggers)

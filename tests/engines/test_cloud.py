@@ -27,6 +27,7 @@ from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.publish import publish
 from pipeline.verify import verify
+from transforms import cloud
 from transforms.cloud import CloudOpener, CloudStore, fetch_folder, find, machine_folder
 from transforms.listing import list_shards
 from transforms.notes import Notes
@@ -36,7 +37,12 @@ pytestmark = pytest.mark.engines
 
 
 def finish(run: Path, *more: str, code: int = 0) -> str:
-    return nights.finish(["run", str(run), *nights.AS_OF, *more], code=code)
+    return nights.finish_here(["run", str(run), *nights.AS_OF, *more], code=code)
+
+
+def finish_apart(run: Path, code: int = 0) -> str:
+    """Run in a process that has nothing of another run, and return what was said."""
+    return nights.finish(["run", str(run), *nights.AS_OF], code=code)
 
 
 def test_an_object_store_holds_the_same_bytes(
@@ -82,7 +88,7 @@ def test_all_that_a_run_needs_and_makes_is_on_the_object_store(
     runs = [emulator.moved(run, tmp_path, **settings) for run in course.runs]
     start = len(proxy.seen)
     for run, expected in zip(runs, course.expected, strict=True):
-        finish(run)
+        finish_apart(run)
         assert list(verify(Corpus("gs://out/corpus"))) == []
         assert emulator.contents("gs://out/corpus") == expected
     fetched = {name: emulator.downloads(proxy, name, start) for name in _MADE}
@@ -323,17 +329,17 @@ def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
     describe_as("real money baccarat")
     run = emulator.moved(one_night, tmp_path, taggers={"lexicon": {"lists": ["gs://in/lists/mine"]}})
     start = len(proxy.seen)
-    finish(run)
+    finish_apart(run)
     assert fetches(start) == 1, "by the launcher and two workers together"
     first = Corpus("gs://out/corpus").manifest()["counts"]["quarantined"]
     describe_as("fake passport for sale")
-    finish(run)
+    finish_apart(run)
     assert fetches(start) == 2
     assert Corpus("gs://out/corpus").manifest()["counts"]["quarantined"] != first
     storage.Client().bucket("in").blob("lists/mine/terms.tsv").upload_from_string(
         "term\tcategory\tlevel\nx\tA.1.a\tcertain\n"
     )
-    assert "content is not what artefact.json says" in finish(run, code=2)
+    assert "content is not what artefact.json says" in finish_apart(run, code=2)
     with pytest.raises(FileNotFoundError):
         fetch_folder("gs://in/lists/other")
 
@@ -411,7 +417,7 @@ def test_a_part_that_went_before_a_run_was_published_is_named(
     finish(run, "--no-publish", "--name", "waits")
     (part, *_) = [name for name in emulator.generations("out") if "/parts/" in name and name.endswith("clean.jsonl")]
     storage.Client().bucket("out").blob(part.removeprefix("gs://out/")).delete()
-    said = nights.finish(["publish", "gs://out/corpus", "--run", "waits"], code=1)
+    said = nights.finish_here(["publish", "gs://out/corpus", "--run", "waits"], code=1)
     assert f"{part} is gone, which is clean/" in said
     assert "run again, which makes it anew" in said
     finish(run)
@@ -421,7 +427,7 @@ def test_a_part_that_went_before_a_run_was_published_is_named(
 def test_status_writes_nothing(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     finish(emulator.moved(one_night, tmp_path), "--no-publish")
     start = len(proxy.seen)
-    assert "finished" in nights.finish(["status", "gs://out/corpus"])
+    assert "finished" in nights.finish_here(["status", "gs://out/corpus"])
     assert {method for method, _ in proxy.seen[start:]} == {"GET"}
     assert not [path for _, path in proxy.seen[start:] if "store/layers" in path], "what is done is not listed"
 
@@ -543,13 +549,14 @@ def test_a_pattern_names_objects(pattern: str, found: list[str], proxy: emulator
     assert [each.path for each in list_shards(pattern, "gs://in/c")] == found
 
 
-def test_listing_goes_page_by_page(proxy: emulator.Proxy) -> None:
+def test_listing_goes_page_by_page(proxy: emulator.Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud, "_PAGE", 10)
     bucket = storage.Client().bucket("in")
-    for number in range(2300):
+    for number in range(23):
         bucket.blob(f"many/{number:05}.jsonl").upload_from_string(b"x")
     start = len(proxy.seen)
     found = list_shards("gs://in/many", "gs://in/many")
-    assert [each.path for each in found] == [f"{number:05}.jsonl" for number in range(2300)]
+    assert [each.path for each in found] == [f"{number:05}.jsonl" for number in range(23)]
     asked = [path for _, path in proxy.seen[start:]]
     assert sum("/o?" in path for path in asked) == 3
     # Besides the pages: is there an object of this name, and if not, is there the bucket?
@@ -558,16 +565,20 @@ def test_listing_goes_page_by_page(proxy: emulator.Proxy) -> None:
 
 def test_what_is_wrong_is_said_with_the_remedy(proxy: emulator.Proxy, tmp_path: Path, one_night: Path) -> None:
     shards = str(tmp_path / "in")
-    assert "there is no such bucket" in nights.finish(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
-    assert "only folders and gs:// can be written" in nights.finish(["run", shards, "-o", "s3://b/x", "-q"], code=2)
-    assert "both be folders or both be on gs://" in nights.finish(
+    assert "there is no such bucket" in nights.finish_here(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
+    assert "only folders and gs:// can be written" in nights.finish_here(
+        ["run", shards, "-o", "s3://b/x", "-q"], code=2
+    )
+    assert "both be folders or both be on gs://" in nights.finish_here(
         ["run", str(emulator.moved(one_night, tmp_path, restricted=str(tmp_path / "private")))], code=2
     )
-    assert "between two slashes" in nights.finish(["run", shards, "-o", "gs://out//x", "-q"], code=2)
-    assert "nothing matches" in nights.finish(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
-    said = nights.finish(["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2)
+    assert "between two slashes" in nights.finish_here(["run", shards, "-o", "gs://out//x", "-q"], code=2)
+    assert "nothing matches" in nights.finish_here(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
+    said = nights.finish_here(
+        ["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2
+    )
     assert "is a folder of this machine" in said
-    assert "no corpus here" in nights.finish(["publish", "gs://out/nothing"], code=2)
+    assert "no corpus here" in nights.finish_here(["publish", "gs://out/nothing"], code=2)
 
 
 _DATAFLOW = tuple(
@@ -579,19 +590,19 @@ _DATAFLOW = tuple(
 
 def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     run = emulator.moved(one_night, tmp_path)
-    assert "all that can be known before a run is well" in nights.finish(["check", str(run)])
+    assert "all that can be known before a run is well" in nights.finish_here(["check", str(run)])
     finish(run, "--no-publish")
-    assert "release 1 is in gs://out/corpus" in nights.finish(["publish", "gs://out/corpus/"])
-    assert "release 1 is as it says" in nights.finish(["verify", "gs://out/corpus"])
-    listed = nights.finish(["files", "gs://out/corpus", "all"]).split()
+    assert "release 1 is in gs://out/corpus" in nights.finish_here(["publish", "gs://out/corpus/"])
+    assert "release 1 is as it says" in nights.finish_here(["verify", "gs://out/corpus"])
+    listed = nights.finish_here(["files", "gs://out/corpus", "all"]).split()
     assert all(next(find(address))[0] == address for address in listed)
     release = Corpus("gs://out/corpus").release()
     clean = Corpus("gs://out/corpus").releases.read(1, "clean.files.txt").decode().split()
-    assert clean == nights.finish(["files", "gs://out/corpus"]).split()
-    said = nights.finish(["explain", "gs://out/corpus", "s1r5"])
+    assert clean == nights.finish_here(["files", "gs://out/corpus"]).split()
+    said = nights.finish_here(["explain", "gs://out/corpus", "s1r5"])
     assert "shard-001.jsonl.gz" in said
     page = tmp_path / "report.html"
-    nights.finish(["report", "gs://out/corpus", "--to", str(page)])
+    nights.finish_here(["report", "gs://out/corpus", "--to", str(page)])
     assert page.read_bytes() == release.read("report.html")
 
 
@@ -618,7 +629,7 @@ def test_the_example_is_read_by_beams_own_file_system(
 
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # there is no metadata server to wait for
     emulator.upload(ROOT / "examples" / "corpus", "gs://in/example")
-    nights.finish(["run", "gs://in/example", "-o", "gs://out/example", *nights.AS_OF])
+    nights.finish_here(["run", "gs://in/example", "-o", "gs://out/example", *nights.AS_OF])
     release = Corpus("gs://out/example").release()
     parts = [f for f in release.manifest["files"] if f["path"].startswith("clean/") and f["path"].endswith(".parquet")]
     runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"

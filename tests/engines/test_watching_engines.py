@@ -9,7 +9,7 @@ from pathlib import Path
 import nights
 import pytest
 from cluster import Cluster, running
-from rows import EXTERNAL, LOCAL, PROCESS, Row
+from rows import EXTERNAL, ON_THIS_MACHINE, PROCESS, Row
 
 from models.errors import UsageError
 from pipeline.corpus import Corpus
@@ -78,7 +78,7 @@ def _check_metrics(lines: list[dict[str, object]], output: Path) -> None:
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("row", [row for row in LOCAL if "runner" in str(row.options)], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [each for each in ON_THIS_MACHINE if "runner" in str(each.values)])
 def test_a_run_on_an_engine_of_this_machine_is_seen_live(row: Row, tmp_path: Path) -> None:
     seen, said = _watch(row, tmp_path)
     _check_status(seen, row.options[row.options.index("--runner") + 1])
