@@ -102,7 +102,7 @@ class RunFile(Strict):
         source_from: ``column``, ``url``, ``path``, ``auto`` for the first of these that a shard has, or ``keys`` for ``source_keys``.
         source_keys: rules by which sources are told apart; with ``source_from: keys`` only, whose default they replace.
         encoding: of JSONL.
-        policy: a shipped policy's name or a path.
+        policy: a shipped policy's name, a path, or an address on ``gs://``.
         taggers: their settings by name; default is ``lexicon`` with the illustrative list, and ``personal``.
         split_size: bytes from which on a shard is cut.
         max_record_bytes: longer records are dead letters.
