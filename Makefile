@@ -76,7 +76,7 @@ flink-down: ## end the cluster that flink-up started
 	deploy/flink/down
 
 test-engines: flink tools ## one corpus on every engine of this machine: the same bytes
-	$(BIN)/python -m pytest -m engines
+	$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist loadgroup -m engines
 
 test-cluster: flink tools ## the same on a Flink cluster, and with parts of it killed; an hour and a half
 	$(BIN)/python -m pytest -m "cluster and not airflow"

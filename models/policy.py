@@ -267,14 +267,17 @@ class Policy(Strict):
         return digest_of({key: str(value) for key, value in self.sources if key not in left_out})
 
 
-def load_policy(name_or_path: str) -> Policy:
+def load_policy(name_or_path: str, copy: Path | None = None) -> Policy:
     """Return a shipped policy (``cn-tc260-003``) or, if the name has a slash or ends in ``.yaml``, that of a file.
+
+    Args:
+        copy: of the file on this machine, where the name is an address.
 
     UsageError if there is none, or with all mistakes of the file.
     """
     path = Path(name_or_path)
     if "/" in name_or_path or path.suffix in (".yaml", ".yml"):
-        return parse(Policy, load_yaml(path), name_or_path)
+        return parse(Policy, load_yaml(copy or path, name_or_path), name_or_path)
     return parse(Policy, load_shipped("policies", name_or_path), f"{name_or_path}.yaml")
 
 

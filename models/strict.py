@@ -79,35 +79,39 @@ Quantile = Annotated[Fraction, PlainValidator(_quantile)]
 M = TypeVar("M", bound=pydantic.BaseModel)
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: Path, place: str = "") -> Any:
     """Return the one document of a YAML 1.1 file in UTF-8, as plain Python values; None if it is empty.
+
+    Args:
+        place: what to call the file; default is its path.
 
     Raises:
         UsageError: naming file and line, if the file cannot be opened, is not UTF-8, not YAML, or gives a key twice.
     """
+    named = place or str(path)
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}; check the path") from None
+        raise UsageError(f"{named}: cannot be read: {error.strerror}; check the path") from None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}: line {line}: not UTF-8; save the file as UTF-8") from None
+        raise UsageError(f"{named}: line {line}: not UTF-8; save the file as UTF-8") from None
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{path}: line {mark.line + 1}" if mark else str(path)
-        raise UsageError(f"{place}: {error.problem or error.context}") from None
+        where = f"{named}: line {mark.line + 1}" if mark else named
+        raise UsageError(f"{where}: {error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise UsageError(f"{path}: line {line}: character U+{ord(text[error.position]):04X} is not allowed") from None
+        raise UsageError(f"{named}: line {line}: character U+{ord(text[error.position]):04X} is not allowed") from None
     except (ValueError, OverflowError) as error:
         # PyYAML takes 2024-02-30 for a date and lets the calendar raise.
-        raise UsageError(f"{path}: a value is written like a date or number but is none ({error}); quote it") from None
+        raise UsageError(f"{named}: a value is written like a date or number but is none ({error}); quote it") from None
     except RecursionError:
-        raise UsageError(f"{path}: nested too deeply") from None
+        raise UsageError(f"{named}: nested too deeply") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -158,8 +158,7 @@ def _run(
 
 def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:
     from pipeline.dataflow import write_dry_run
-    from pipeline.launch import prepare
-    from pipeline.submitting import submit
+    from pipeline.launch import leave, prepare
 
     run = prepare(settings, sample_ppm=_ppm(sample), limit=limit, name=name)
     if dry_run is not None:
@@ -168,9 +167,7 @@ def _submit(settings: Settings, sample: str | None, limit: int, name: str | None
         for path in write_dry_run(run, dry_run):
             out.print(f"wrote {path}", markup=False)
         return
-    if not run.engine.can_be_left:
-        raise UsageError("--detach: this engine ends with its launcher; it is for dataflow, or with job_endpoint")
-    submit(run)
+    leave(run)
     out.print(
         f"run {run.name} is submitted; follow it with: winnow status {run.job.root} --run {run.name}", markup=False
     )

@@ -24,6 +24,7 @@ from models.strict import Strict, load_yaml, near_miss, parse
 from models.taggers import Tagger, tagger_class
 from pipeline.engines import EngineName
 from transforms.cloud import SCHEME
+from transforms.workspace import fetched
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -101,7 +102,7 @@ class RunFile(Strict):
         source_from: ``column``, ``url``, ``path``, ``auto`` for the first of these that a shard has, or ``keys`` for ``source_keys``.
         source_keys: rules by which sources are told apart; with ``source_from: keys`` only, whose default they replace.
         encoding: of JSONL.
-        policy: a shipped policy's name or a path.
+        policy: a shipped policy's name, a path, or an address on ``gs://``.
         taggers: their settings by name; default is ``lexicon`` with the illustrative list, and ``personal``.
         split_size: bytes from which on a shard is cut.
         max_record_bytes: longer records are dead letters.
@@ -203,7 +204,7 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
         )
     root = absolute(file.output, folder)
     as_of = (file.as_of or datetime.now(UTC).date()).isoformat()
-    policy = load_policy(_policy_path(file.policy, folder))
+    policy = _policy(_policy_path(file.policy, folder))
     _check_key(policy, key)
     job = Job(
         reading=reading,
@@ -228,6 +229,13 @@ def make_job(settings: Settings, sample_ppm: int = 1_000_000, limit: int = 0) ->
 def _policy_path(name: str, folder: Path) -> str:
     is_path = "/" in name or name.endswith((".yaml", ".yml"))
     return absolute(name, folder) if is_path else name
+
+
+def _policy(name_or_path: str) -> Policy:
+    if "://" not in name_or_path:
+        return load_policy(name_or_path)
+    with fetched(name_or_path) as copy:
+        return load_policy(name_or_path, copy)
 
 
 def _check_key(policy: Policy, key: bytes | None) -> None:

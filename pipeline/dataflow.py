@@ -7,6 +7,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from models.errors import UsageError
 from pipeline.build import Run
+from pipeline.corpus import Corpus
 from pipeline.submitting import submit
 
 NEEDS = "Dataflow needs another package: pip install 'winnow-corpus[dataflow]'"
@@ -38,7 +39,8 @@ def write_dry_run(run: Run, folder: Path) -> tuple[Path, Path]:
             target.write_bytes(stream.read())
 
     # Without credentials: nothing is asked of the service.
-    job = submit(run, {"dry_run": "True", "no_auth": True}, is_trial=True).job
+    with Corpus(run.job.root).store.in_use():
+        job = submit(run, {"dry_run": "True", "no_auth": True}, is_trial=True).job
     LocalStaging(job.options).create_job_description(job)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "job.json").write_text(job.json() + "\n", "utf-8")

@@ -88,8 +88,9 @@ class Engine:
 
     @property
     def can_be_left(self) -> bool:
-        """Whether a job goes on when its launcher ends."""
-        return self.name == "dataflow" or "job_endpoint" in self.options
+        """Whether a job goes on when its launcher ends: neither the job's server nor its workers are the launcher's."""
+        is_within = self.options.get("environment_type") == "LOOPBACK"
+        return self.name == "dataflow" or ("job_endpoint" in self.options and not is_within)
 
     @property
     def outlives(self) -> bool:

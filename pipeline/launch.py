@@ -4,7 +4,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,8 @@ from pipeline.source_decisions import with_decisions
 from pipeline.submitting import in_words, submit
 from pipeline.waiting import check_name
 from pipeline.withdrawals import with_withdrawals
-from transforms.logs import keep_silent
+from transforms.logs import LOGGER, keep_silent
+from transforms.metrics import totals
 from transforms.notes import Noted, Notes, name_is_used
 from transforms.pool import end_pool
 from transforms.workspace import open_store
@@ -99,6 +100,23 @@ def launch(run: Run, *, to_publish: bool, say: Callable[[str], None] = print) ->
         return _launch(run, to_publish, say)
 
 
+def leave(run: Run) -> None:
+    """Submit a run and leave it to its engine.
+
+    The submission itself holds the lease of a run, so that it waits for a gc that is under way; from then on gc goes by the note that the run
+    began (:func:`pipeline.gc.collect`), and publishing looks whether all is there that the run made or reused.
+
+    Raises:
+        UsageError: if the engine's job ends with its launcher.
+    """
+    if not run.engine.can_be_left:
+        raise UsageError(
+            "--detach: this engine, or its workers, end with their launcher; it is for dataflow, or with job_endpoint and workers of their own"
+        )
+    with Corpus(run.job.root).store.in_use():
+        submit(run)
+
+
 def _launch(run: Run, to_publish: bool, say: Callable[[str], None]) -> Result:
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     corpus = Corpus(run.job.root)
@@ -145,6 +163,7 @@ def _execute(run: Run) -> dict[str, Any]:
         state = result.wait_until_finish() or result.state
         if state != PipelineState.DONE:
             raise ToolError(f"runner {engine.name}: the job ended as {state}; see the log of its job manager")
+        _log_metrics(result, notes)
     except BaseException as error:
         end_pool()
         noted = list(notes.errors())
@@ -161,6 +180,17 @@ def _execute(run: Run) -> dict[str, Any]:
             raise
         raise ToolError(_failed(engine, error, noted)) from error
     return {stage: facts for stage in STAGES if (facts := notes.read(stage)) is not None}
+
+
+def _log_metrics(result: Any, notes: Notes) -> None:
+    """Write what the engine's metrics came to as a line of the structured log; a run does not fail by what is for watching."""
+    if not LOGGER.isEnabledFor(logging.INFO):
+        return
+    try:
+        facts: Mapping[str, Any] = totals(result)
+    except Exception as error:  # noqa: BLE001 - whatever the engine's client raises; said in place of the figures
+        facts = {"error": type(error).__name__}
+    notes.log("metrics", facts)
 
 
 def _is_over(engine: Engine, error: BaseException) -> bool:

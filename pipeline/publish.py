@@ -26,6 +26,7 @@ from pipeline import purged
 from pipeline.changes import changes
 from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.figures import Figures, gather
+from pipeline.presence import check_present
 from pipeline.releases import Staged, gone
 from pipeline.report import PAGES, render_report
 from pipeline.source_decisions import enter_changes, overridden, with_override_basis
@@ -78,6 +79,8 @@ def publish(corpus: Corpus, outcome: Outcome, started: str) -> Published:
         )  # of a run that was killed before it came to it; and nothing is published over a broken ledger
     try:
         with laid_out(corpus, outcome, started) as laid:
+            if corpus.number == outcome.base:  # else it was outrun, which is said there
+                check_present(corpus, outcome, laid.catalogue)
             number = corpus.publish(laid.staged, outcome.base)
     except FileNotFoundError as error:
         raise gone(str(error.filename or error), "named by the outcome of the run") from None

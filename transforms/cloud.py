@@ -394,7 +394,7 @@ class CloudStore:
 
 
 class CloudOpener:
-    """Opens objects for reading; a generation after ``#`` pins what is read, as in ``gs://bucket/name#1700000000000000``."""
+    """Opens objects for reading; a generation after the last ``#`` pins what is read, as in ``gs://bucket/name#1700000000000000``."""
 
     def open(self, path: str) -> BinaryIO:
         blob, size = self._look(path)
@@ -415,8 +415,6 @@ class CloudOpener:
                 blob = _bucket(url).blob(split_url(url)[1], generation=generation)
                 blob.reload(retry=_RETRY)
         except FileNotFoundError:
-            if generation is None:
-                raise
             raise _gone(path) from None
         return _bucket(url).blob(split_url(url)[1], generation=blob.generation), blob.size
 
@@ -465,10 +463,16 @@ def _gone(path: str) -> ShardChangedError:
     )
 
 
-def unpinned(path: str) -> tuple[str, int | None]:
-    """Return the address and the generation of ``address#generation``; the generation is None where there is none."""
+def unpinned(path: str) -> tuple[str, int]:
+    """Return the address and the generation of ``address#generation``: all after the last ``#``, for names of objects may hold one too.
+
+    Raises:
+        UsageError: if there is none: a name that happens to end in ``#`` and digits must not be taken for a pinned other one.
+    """
     url, mark, generation = path.rpartition("#")
-    return (url, int(generation)) if mark and generation.isdecimal() else (path, None)
+    if not mark or not generation.isdecimal():
+        raise UsageError(f"{path}: names no generation; reads are pinned, say {path}#GENERATION")
+    return url, int(generation)
 
 
 class Object(NamedTuple):
@@ -482,11 +486,14 @@ class Object(NamedTuple):
 def find(pattern: str) -> Iterator[Object]:
     """Give the objects that a pattern names: an object, a folder, or a glob.
 
-    In globs, ``*`` and ``?`` stand for anything but ``/``, ``**`` for anything.
+    In globs, ``*`` and ``?`` stand for anything but ``/``, ``**`` for anything; an object of just that name comes before what they stand for.
     """
     bucket, name = split_url(pattern)
     if name and not WILDCARD.search(name):
         yield from _find_named(bucket, name)
+        return
+    if name and (exact := _find_exact(bucket, name)) is not None:
+        yield exact
         return
     fixed = WILDCARD.split(name, maxsplit=1)[0]
     wanted = re.compile(_regex(name.rstrip("/")))
@@ -500,12 +507,21 @@ def find(pattern: str) -> Iterator[Object]:
 def _find_named(bucket: str, name: str) -> Iterator[Object]:
     """Give the object of a name, and all below it; what only begins with the name is not even listed."""
     url = f"{SCHEME}{bucket}/{name.rstrip('/')}"
+    if (exact := _find_exact(bucket, name)) is not None:
+        yield exact
     with _in_words(url):
-        if not name.endswith("/") and (blob := _bucket(url).get_blob(name, retry=_RETRY)) is not None:
-            yield Object(url, int(blob.generation), int(blob.size))
         for blob in _list(url, f"{name.rstrip('/')}/"):
             if not blob.name.endswith("/"):
                 yield Object(f"{SCHEME}{bucket}/{blob.name}", blob.generation, blob.size)
+
+
+def _find_exact(bucket: str, name: str) -> Object | None:
+    url = f"{SCHEME}{bucket}/{name}"
+    if name.endswith("/"):
+        return None
+    with _in_words(url):
+        blob = _bucket(url).get_blob(name, retry=_RETRY)
+    return None if blob is None else Object(url, int(blob.generation), int(blob.size))
 
 
 def _regex(name: str) -> str:
@@ -537,7 +553,8 @@ def fetch_folder(url: str) -> Path:
         FileNotFoundError: if nothing is there.
     """
     url = url.rstrip("/")
-    found = {each.address: each.generation for each in find(url + "/")}
+    bucket, name = split_url(url)
+    found = {each.address: each.generation for each in _find_named(bucket, f"{name}/")}
     if not found:
         raise FileNotFoundError(url)
     # By generations: what is written anew is fetched anew.

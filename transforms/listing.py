@@ -38,7 +38,7 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
         outputs: folders that are written; what lies in them is no input, even where a pattern reaches it.
 
     Raises:
-        UsageError: if one lies outside the root.
+        UsageError: if one lies outside the root, or has a name that means another place in a folder.
     """
     found = []
     written = tuple(_real(folder) + "/" for folder in outputs)
@@ -47,12 +47,21 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
             continue
         if not path.startswith(root.rstrip("/") + "/"):
             raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
+        _check_way(path, path[len(root.rstrip("/")) + 1 :])
         found.append(Found(_in_utf8(path[len(root.rstrip("/")) + 1 :]), generation, size))
     return sorted(found)
 
 
 def _real(path: str) -> str:
     return path if "://" in path else os.path.realpath(path)
+
+
+def _check_way(place: str, path: str) -> None:
+    """Make sure that a path names one place below a folder: objects may be called anything, and outputs are named after them."""
+    if {"", ".", ".."} & set(path.split("/")):
+        raise UsageError(
+            f"{place}: has an empty name, . or .. between two slashes, and every output is named after its shard; rename it"
+        )
 
 
 def _in_utf8(path: str) -> str:

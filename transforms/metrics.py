@@ -1,10 +1,11 @@
 """Beam metrics of what passed: records, bytes, findings by tagger, dead letters, seconds by split."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
+from apache_beam.metrics import Metrics, MetricsFilter
 
 from transforms.notes import Notes
 from transforms.pool import WATCH
@@ -55,3 +56,30 @@ class Count(beam.DoFn):
             self._notes.log(self._stage, {"split": split, "seconds": round(seconds, 3), "bytes": size, **counts})
             WATCH.count(counts)
             yield receipt
+
+
+def totals(result: Any) -> dict[str, int | dict[str, int]]:
+    """Return what a job's metrics of ours came to, by name, whatever step counted; distributions are count, sum, min and max.
+
+    What an engine tried again is counted again, unless it tells what was committed.
+
+    Args:
+        result: of a pipeline that has ended.
+    """
+    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+    sums: Counter[str] = Counter()
+    for each in found["counters"]:
+        sums[each.key.metric.name] += int(each.result or 0)
+    spread: dict[str, dict[str, int]] = {}
+    for each in found["distributions"]:
+        data = each.result
+        if data is None or not data.count:
+            continue
+        here = {"count": int(data.count), "sum": int(data.sum), "min": int(data.min), "max": int(data.max)}
+        name = each.key.metric.name
+        if (known := spread.get(name)) is not None:
+            ends = {"min": min(known["min"], here["min"]), "max": max(known["max"], here["max"])}
+            here = {"count": known["count"] + here["count"], "sum": known["sum"] + here["sum"], **ends}
+        spread[name] = here
+    named: dict[str, int | dict[str, int]] = {**sums, **spread}
+    return dict(sorted(named.items()))

@@ -1,7 +1,8 @@
 """What a worker works with: opened shards, stores, and a folder for files on their way."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -9,6 +10,7 @@ from typing import BinaryIO, Self
 from apache_beam.io.filesystems import FileSystems
 
 from models import artefact
+from models.errors import UsageError
 from models.files import LocalOpener, Opener
 from models.job import Job
 from models.store import LocalStore, Store
@@ -114,6 +116,24 @@ def open_store(root: str, mode: int = 0o755) -> Store:
         mode: of a folder; the default leaves that of one that exists alone.
     """
     return CloudStore(root) if root.startswith(SCHEME) else LocalStore(Path(root), mode)
+
+
+@contextlib.contextmanager
+def fetched(address: str) -> Iterator[Path]:
+    """Give a path on this machine that holds the bytes of one object, a run file or a policy, while the context lasts.
+
+    Raises:
+        UsageError: if it is not there, or no ``gs://bucket/folder/name``.
+    """
+    folder, _, name = address.rpartition("/")
+    if not address.startswith(SCHEME) or folder.endswith("/") or not name:
+        raise UsageError(f"{address}: only {SCHEME}BUCKET/NAME can be read; copy the file to there, or to this machine")
+    with contextlib.ExitStack() as stack:
+        try:
+            path = stack.enter_context(open_store(folder).fetched(name))
+        except FileNotFoundError:
+            raise UsageError(f"{address}: is not there; check the address") from None
+        yield path
 
 
 class _Opener:

@@ -11,9 +11,8 @@ from typing import Any
 
 from pipeline.beam_options import read_beam_options
 from pipeline.config import Settings, from_options, read_run_file
-from pipeline.launch import prepare
-from pipeline.submitting import submit
-from transforms.workspace import open_store
+from pipeline.launch import leave, prepare
+from transforms.workspace import fetched
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,15 +34,14 @@ def main(arguments: Sequence[str]) -> None:
         changed["as_of"] = given.as_of
     parsed = from_options({"inputs": settings.file.inputs, "output": settings.file.output} | changed).file
     file = settings.file.model_copy(update={name: getattr(parsed, name) for name in changed})
-    submit(prepare(Settings(file, settings.folder, settings.name), name=given.name))
+    leave(prepare(Settings(file, settings.folder, settings.name), name=given.name))
 
 
 def _settings(address: str) -> Settings:
     """Read a run file from the object store or from this machine; paths in it that are relative have no meaning here."""
     if "://" not in address:
         return read_run_file(Path(address))
-    folder, _, name = address.rpartition("/")
-    with open_store(folder).fetched(name) as path:
+    with fetched(address) as path:
         return read_run_file(path)
 
 

@@ -17,8 +17,8 @@ __all__ = ["courses"]
 
 
 @pytest.fixture
-def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.Proxy]:
-    with emulator.emulated(tmp_path) as made:
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[emulator.Proxy]:
+    with emulator.emulated(tmp_path, getattr(request, "param", "filesystem")) as made:
         for name, value in emulator.environment(made, tmp_path / "cache").items():
             monkeypatch.setenv(name, value)
         # What knows the emulator of the test before goes: clients, and the process that workers are forked from.
@@ -33,4 +33,6 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[emulator.
 @pytest.fixture
 def one_night(tmp_path: Path) -> Path:
     shards = nights.write_shards(tmp_path / "in", range(3), 60, bad_from=1)
-    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB")
+    # All taggers are in the matrix; here it is about what becomes of objects.
+    taggers = {"lexicon": {"lists": ["illustrative"]}, "personal": {}}
+    return nights.write_run_file(tmp_path / "night.yaml", shards, tmp_path / "in", split_size="20KB", taggers=taggers)

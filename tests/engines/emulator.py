@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -147,13 +148,17 @@ class _Passing(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def emulated(folder: Path) -> Iterator[Proxy]:
-    """Start the emulator with its data in a folder; the variables of the environment are set by :func:`environment`."""
+def emulated(folder: Path, backend: str = "filesystem") -> Iterator[Proxy]:
+    """Start the emulator with its data in a folder; the variables of the environment are set by :func:`environment`.
+
+    Args:
+        backend: ``filesystem``, or ``memory``, which does not mend the names of objects.
+    """
     own, outer = _free_port(), _free_port()
     address = f"127.0.0.1:{outer}"
     command = [
         *(str(TOOLS / "fake-gcs-server"), "-scheme", "http", "-host", "127.0.0.1", "-port", str(own)),
-        *("-backend", "filesystem", "-filesystem-root", str(folder / "buckets"), "-log-level", "error"),
+        *("-backend", backend, "-filesystem-root", str(folder / "buckets"), "-log-level", "error"),
         *("-public-host", address, "-external-url", f"http://{address}"),
     ]
     proxy = Proxy(outer, own)
@@ -214,6 +219,14 @@ def moved(run: Path, folder: Path, **settings: object) -> Path:
     path = folder / f"cloud-{run.name}"
     path.write_text(json.dumps(facts), "utf-8")
     return path
+
+
+def downloads(proxy: Proxy, prefix: str, start: int = 0) -> Counter[str]:
+    """Return how often each object below a prefix was fetched, by its name, among what was passed on since a number of requests."""
+    named = (
+        re.search(r"/o/(.+?)\?", path) for method, path in proxy.seen[start:] if method == "GET" and "alt=media" in path
+    )
+    return Counter(found[1] for found in named if found and found[1].startswith(prefix))
 
 
 def contents(root: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nights
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
@@ -59,6 +60,11 @@ LOCAL = (
         CONFINED,
     ),
 )
+ON_THIS_MACHINE = [
+    pytest.param(row, id=row.name, marks=[pytest.mark.xdist_group("java")] if "flink" in row.options else [])
+    for row in LOCAL
+]
+"""Parameters of a test; those that start a Java process each wait for each other."""
 EXTERNAL = Row(
     "Flink cluster, EXTERNAL",
     _beam("flink", **_CLUSTER, environment_type="EXTERNAL", environment_config="localhost:50000"),

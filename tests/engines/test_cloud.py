@@ -1,5 +1,7 @@
 """Everything on an object store: the same bytes, pinned reads, late writers that change nothing, copies once a machine."""
 
+import gzip
+import json
 import os
 import random
 import time
@@ -18,12 +20,14 @@ from models.artefact import describe
 from models.errors import ShardChangedError, StoreConflictError, UsageError
 from models.shard import Split, pinned
 from models.taggers.lexicon import Lexicon
-from pipeline.config import read_run_file
+from pipeline.config import make_job, read_run_file
 from pipeline.corpus import Corpus
+from pipeline.explain import explain
 from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.publish import publish
 from pipeline.verify import verify
+from transforms import cloud
 from transforms.cloud import CloudOpener, CloudStore, fetch_folder, find, machine_folder
 from transforms.listing import list_shards
 from transforms.notes import Notes
@@ -33,20 +37,160 @@ pytestmark = pytest.mark.engines
 
 
 def finish(run: Path, *more: str, code: int = 0) -> str:
-    return nights.finish(["run", str(run), *nights.AS_OF, *more], code=code)
+    return nights.finish_here(["run", str(run), *nights.AS_OF, *more], code=code)
 
 
-@pytest.mark.parametrize("name", ["example", "nights"])
+def finish_apart(run: Path, code: int = 0) -> str:
+    """Run in a process that has nothing of another run, and return what was said."""
+    return nights.finish(["run", str(run), *nights.AS_OF], code=code)
+
+
 def test_an_object_store_holds_the_same_bytes(
-    name: str, courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
+    courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
 ) -> None:
-    course = courses[name]
-    for run, expected in zip(course.runs, course.expected, strict=True):
-        finish(emulator.moved(run, tmp_path))
+    course = courses["example"]
+    finish(emulator.moved(course.runs[0], tmp_path))
+    assert list(verify(Corpus("gs://out/corpus"))) == []
+    assert emulator.contents("gs://out/corpus") == course.expected[0]
+
+
+_MADE = {
+    "lists/illustrative": ROOT / "configs" / "lists" / "illustrative",
+    "models/zh": ROOT / "configs" / "models" / "zh-discrimination-demo",
+    "models/en": ROOT / "configs" / "models" / "en-abuse-demo",
+    "indexes/works": ROOT / "configs" / "indexes" / "illustrative",
+    "registry": Path(str(nights.EVERY_TAGGER["provenance"]["registry"][0])),  # type: ignore[index]
+    "blocked": ROOT / "examples" / "lists" / "blocked",
+}
+"""Everything that decides on records, by what it is called on the object store."""
+
+
+def test_all_that_a_run_needs_and_makes_is_on_the_object_store(
+    courses: dict[str, Course], proxy: emulator.Proxy, tmp_path: Path
+) -> None:
+    """Lists, models, index, registry, policy, inputs, state, output and restricted root; two workers, two nights, the second with a recall."""
+    course = courses["nights"]
+    for name, folder in _MADE.items():
+        emulator.upload(folder, f"gs://made/{name}")
+    policy = storage.Client().bucket("made").blob("policy.yaml")
+    policy.upload_from_filename(str(ROOT / "configs" / "policies" / "cn-tc260-003.yaml"))
+    at = {name: f"gs://made/{name}" for name in _MADE}
+    taggers = {
+        "lexicon": {"lists": [at["lists/illustrative"]]},
+        "category": {"models": [at["models/zh"], at["models/en"]]},
+        "fingerprint": {"indexes": [at["indexes/works"]]},
+        "personal": {},
+        "provenance": {"registry": [at["registry"]]},
+        "blocked": {"lists": [at["blocked"]]},
+    }
+    settings = {"taggers": taggers, "policy": "gs://made/policy.yaml", "workers": 2}
+    held = {blob.name for blob in storage.Client().list_blobs("made")} - {"policy.yaml"}
+    runs = [emulator.moved(run, tmp_path, **settings) for run in course.runs]
+    start = len(proxy.seen)
+    for run, expected in zip(runs, course.expected, strict=True):
+        finish_apart(run)
         assert list(verify(Corpus("gs://out/corpus"))) == []
         assert emulator.contents("gs://out/corpus") == expected
-    held = {name.split("/")[-1].split(".")[0] for name in emulator.generations("private") if "/parts/" in name}
-    assert held == {"quarantine", "dead"}, "what is restricted, and nothing else, is in the restricted bucket"
+    fetched = {name: emulator.downloads(proxy, name, start) for name in _MADE}
+    assert {name for some in fetched.values() for name in some} == held
+    assert all(set(some.values()) == {1} for some in fetched.values()), "by two launchers and their workers together"
+    apart = {name.split("/")[-1].split(".")[0] for name in emulator.generations("private") if "/parts/" in name}
+    assert apart == {"quarantine", "dead"}, "what is restricted, and nothing else, is in the restricted bucket"
+    for made in _MADE:
+        name = max(each for each in held if each.startswith(f"{made}/") and not each.endswith("artefact.json"))
+        blob = storage.Client().bucket("made").blob(name)
+        whole = blob.download_as_bytes()
+        blob.upload_from_string(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(UsageError, match=f"{name.rpartition('/')[2]}: content is not what artefact.json says"):
+            make_job(read_run_file(runs[0]))
+        blob.upload_from_string(whole)
+    policy.delete()
+    with pytest.raises(UsageError, match=r"gs://made/policy\.yaml: is not there"):
+        make_job(read_run_file(runs[0]))
+
+
+ODD = (
+    "a#123.jsonl",
+    "part#1700000000000000",
+    "what?.jsonl",
+    "50%25 of%.jsonl",
+    "two words.jsonl",
+    "图书馆/新闻 #7.jsonl.gz",
+    "[x].jsonl",
+    "a+b&c=d;e.jsonl",
+)
+"""Names that addresses, patterns or pins could take for something else."""
+
+
+def test_shards_may_have_any_name_that_a_folder_can_hold(proxy: emulator.Proxy, tmp_path: Path) -> None:
+    for number, name in enumerate(ODD):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = "".join(json.dumps({"text": f"weather {number} {row}, real money baccarat"}) + "\n" for row in range(5))
+        path.write_bytes(gzip.compress(lines.encode(), mtime=0) if name.endswith(".gz") else lines.encode())
+    emulator.upload(tmp_path / "in", "gs://in/odd")
+    for name in ("a", "part", "whatX.jsonl", "x.jsonl"):  # what a wrong reading of the names would find
+        storage.Client().bucket("in").blob(f"other/{name}").upload_from_string(b'{"text": "other"}\n')
+    for name in ("a", "part"):
+        storage.Client().bucket("in").blob(f"odd/{name}").upload_from_string(b'{"text": "other"}\n')
+    made = {}
+    for place, top in (("gs://out/odd", "gs://in/odd"), (str(tmp_path / "out"), str(tmp_path / "in"))):
+        given = {"inputs": [top, f"{top}/{ODD[1]}"], "input_root": top, "output": place, "as_of": "2026-01-01"}
+        run = tmp_path / "run.yaml"
+        run.write_text(json.dumps(given | {"taggers": {"lexicon": {"lists": ["illustrative"]}}, "workers": 1}), "utf-8")
+        made[place] = launch(prepare(read_run_file(run)), to_publish=True)
+        assert {each["path"] for each in Corpus(place).manifest()["inputs"]} == set(ODD)
+        assert list(verify(Corpus(place))) == []
+        for name in ODD:
+            (found,) = explain(Corpus(place), f"{name}#0")
+            assert (found.shard, found.position) == (name, 0)
+    assert emulator.contents("gs://out/odd") == nights.contents(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("gs://in/c/what?.jsonl", ["what?.jsonl"]),
+        ("gs://in/c/wha??.jsonl", ["what?.jsonl", "whatX.jsonl"]),
+        ("gs://in/c/[x].jsonl", ["[x].jsonl"]),
+        ("gs://in/c/part#17", ["part#17"]),
+        ("gs://in/c/part", ["part"]),
+        ("gs://in/c/*#17", ["part#17"]),
+    ],
+)
+def test_the_name_of_an_object_comes_before_what_it_means_as_a_pattern(
+    pattern: str, found: list[str], proxy: emulator.Proxy
+) -> None:
+    for name in ("what?.jsonl", "whatX.jsonl", "[x].jsonl", "x.jsonl", "part", "part#17"):
+        storage.Client().bucket("in").blob(f"c/{name}").upload_from_string(name.encode())
+    listed = list_shards(pattern, "gs://in/c")
+    assert [each.path for each in listed] == found
+    for each in listed:
+        with CloudOpener().open(pinned(f"gs://in/c/{each.path}", each.generation)) as file:
+            assert file.read().decode() == each.path
+
+
+def test_a_name_that_ends_like_a_pin_is_not_one(proxy: emulator.Proxy) -> None:
+    """Unpinned, ``part#17`` could mean an object, or generation 17 of another."""
+    storage.Client().bucket("in").blob("part").upload_from_string(b"x")
+    for place in ("gs://in/part", "gs://in/a#b"):
+        with pytest.raises(UsageError, match="names no generation"):
+            CloudOpener().open(place)
+    with pytest.raises(ShardChangedError, match="generation is gone"):
+        CloudOpener().open("gs://in/part#17")
+
+
+@pytest.mark.parametrize("proxy", ["memory"], indirect=True)
+@pytest.mark.parametrize("name", ["up/../../x.jsonl", "./x.jsonl", "a//b.jsonl", "/x.jsonl"])
+def test_a_name_that_leads_elsewhere_in_a_folder_is_refused(name: str, proxy: emulator.Proxy) -> None:
+    storage.Client().bucket("in").blob(f"c/{name}").upload_from_string(b"x")
+    with pytest.raises(UsageError, match=r"an empty name, \. or \.\. between two slashes"):
+        list_shards(f"gs://in/c/{name}", "gs://in/c")
+    if "." in name.split("/") or ".." in name.split("/"):
+        assert list_shards("gs://in/c", "gs://in/c") == [], "hidden, as all that begins with a point"
+    else:
+        with pytest.raises(UsageError, match="rename it"):
+            list_shards("gs://in/c", "gs://in/c")
 
 
 def test_an_idle_night_reads_no_shard_and_publishes_nothing(
@@ -185,17 +329,17 @@ def test_a_list_is_fetched_once_a_machine_and_again_when_it_changes(
     describe_as("real money baccarat")
     run = emulator.moved(one_night, tmp_path, taggers={"lexicon": {"lists": ["gs://in/lists/mine"]}})
     start = len(proxy.seen)
-    finish(run)
+    finish_apart(run)
     assert fetches(start) == 1, "by the launcher and two workers together"
     first = Corpus("gs://out/corpus").manifest()["counts"]["quarantined"]
     describe_as("fake passport for sale")
-    finish(run)
+    finish_apart(run)
     assert fetches(start) == 2
     assert Corpus("gs://out/corpus").manifest()["counts"]["quarantined"] != first
     storage.Client().bucket("in").blob("lists/mine/terms.tsv").upload_from_string(
         "term\tcategory\tlevel\nx\tA.1.a\tcertain\n"
     )
-    assert "content is not what artefact.json says" in finish(run, code=2)
+    assert "content is not what artefact.json says" in finish_apart(run, code=2)
     with pytest.raises(FileNotFoundError):
         fetch_folder("gs://in/lists/other")
 
@@ -273,7 +417,7 @@ def test_a_part_that_went_before_a_run_was_published_is_named(
     finish(run, "--no-publish", "--name", "waits")
     (part, *_) = [name for name in emulator.generations("out") if "/parts/" in name and name.endswith("clean.jsonl")]
     storage.Client().bucket("out").blob(part.removeprefix("gs://out/")).delete()
-    said = nights.finish(["publish", "gs://out/corpus", "--run", "waits"], code=1)
+    said = nights.finish_here(["publish", "gs://out/corpus", "--run", "waits"], code=1)
     assert f"{part} is gone, which is clean/" in said
     assert "run again, which makes it anew" in said
     finish(run)
@@ -283,7 +427,7 @@ def test_a_part_that_went_before_a_run_was_published_is_named(
 def test_status_writes_nothing(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     finish(emulator.moved(one_night, tmp_path), "--no-publish")
     start = len(proxy.seen)
-    assert "finished" in nights.finish(["status", "gs://out/corpus"])
+    assert "finished" in nights.finish_here(["status", "gs://out/corpus"])
     assert {method for method, _ in proxy.seen[start:]} == {"GET"}
     assert not [path for _, path in proxy.seen[start:] if "store/layers" in path], "what is done is not listed"
 
@@ -405,13 +549,14 @@ def test_a_pattern_names_objects(pattern: str, found: list[str], proxy: emulator
     assert [each.path for each in list_shards(pattern, "gs://in/c")] == found
 
 
-def test_listing_goes_page_by_page(proxy: emulator.Proxy) -> None:
+def test_listing_goes_page_by_page(proxy: emulator.Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud, "_PAGE", 10)
     bucket = storage.Client().bucket("in")
-    for number in range(2300):
+    for number in range(23):
         bucket.blob(f"many/{number:05}.jsonl").upload_from_string(b"x")
     start = len(proxy.seen)
     found = list_shards("gs://in/many", "gs://in/many")
-    assert [each.path for each in found] == [f"{number:05}.jsonl" for number in range(2300)]
+    assert [each.path for each in found] == [f"{number:05}.jsonl" for number in range(23)]
     asked = [path for _, path in proxy.seen[start:]]
     assert sum("/o?" in path for path in asked) == 3
     # Besides the pages: is there an object of this name, and if not, is there the bucket?
@@ -420,16 +565,20 @@ def test_listing_goes_page_by_page(proxy: emulator.Proxy) -> None:
 
 def test_what_is_wrong_is_said_with_the_remedy(proxy: emulator.Proxy, tmp_path: Path, one_night: Path) -> None:
     shards = str(tmp_path / "in")
-    assert "there is no such bucket" in nights.finish(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
-    assert "only folders and gs:// can be written" in nights.finish(["run", shards, "-o", "s3://b/x", "-q"], code=2)
-    assert "both be folders or both be on gs://" in nights.finish(
+    assert "there is no such bucket" in nights.finish_here(["run", shards, "-o", "gs://absent/x", "-q"], code=2)
+    assert "only folders and gs:// can be written" in nights.finish_here(
+        ["run", shards, "-o", "s3://b/x", "-q"], code=2
+    )
+    assert "both be folders or both be on gs://" in nights.finish_here(
         ["run", str(emulator.moved(one_night, tmp_path, restricted=str(tmp_path / "private")))], code=2
     )
-    assert "between two slashes" in nights.finish(["run", shards, "-o", "gs://out//x", "-q"], code=2)
-    assert "nothing matches" in nights.finish(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
-    said = nights.finish(["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2)
+    assert "between two slashes" in nights.finish_here(["run", shards, "-o", "gs://out//x", "-q"], code=2)
+    assert "nothing matches" in nights.finish_here(["run", "gs://in/none/*.jsonl", "-o", "gs://out/x", "-q"], code=2)
+    said = nights.finish_here(
+        ["run", shards, "-o", str(tmp_path / "o"), "-q", "--runner", "dataflow", *_DATAFLOW], code=2
+    )
     assert "is a folder of this machine" in said
-    assert "no corpus here" in nights.finish(["publish", "gs://out/nothing"], code=2)
+    assert "no corpus here" in nights.finish_here(["publish", "gs://out/nothing"], code=2)
 
 
 _DATAFLOW = tuple(
@@ -441,19 +590,19 @@ _DATAFLOW = tuple(
 
 def test_commands_work_on_an_address(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     run = emulator.moved(one_night, tmp_path)
-    assert "all that can be known before a run is well" in nights.finish(["check", str(run)])
+    assert "all that can be known before a run is well" in nights.finish_here(["check", str(run)])
     finish(run, "--no-publish")
-    assert "release 1 is in gs://out/corpus" in nights.finish(["publish", "gs://out/corpus/"])
-    assert "release 1 is as it says" in nights.finish(["verify", "gs://out/corpus"])
-    listed = nights.finish(["files", "gs://out/corpus", "all"]).split()
+    assert "release 1 is in gs://out/corpus" in nights.finish_here(["publish", "gs://out/corpus/"])
+    assert "release 1 is as it says" in nights.finish_here(["verify", "gs://out/corpus"])
+    listed = nights.finish_here(["files", "gs://out/corpus", "all"]).split()
     assert all(next(find(address))[0] == address for address in listed)
     release = Corpus("gs://out/corpus").release()
     clean = Corpus("gs://out/corpus").releases.read(1, "clean.files.txt").decode().split()
-    assert clean == nights.finish(["files", "gs://out/corpus"]).split()
-    said = nights.finish(["explain", "gs://out/corpus", "s1r5"])
+    assert clean == nights.finish_here(["files", "gs://out/corpus"]).split()
+    said = nights.finish_here(["explain", "gs://out/corpus", "s1r5"])
     assert "shard-001.jsonl.gz" in said
     page = tmp_path / "report.html"
-    nights.finish(["report", "gs://out/corpus", "--to", str(page)])
+    nights.finish_here(["report", "gs://out/corpus", "--to", str(page)])
     assert page.read_bytes() == release.read("report.html")
 
 
@@ -480,7 +629,7 @@ def test_the_example_is_read_by_beams_own_file_system(
 
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # there is no metadata server to wait for
     emulator.upload(ROOT / "examples" / "corpus", "gs://in/example")
-    nights.finish(["run", "gs://in/example", "-o", "gs://out/example", *nights.AS_OF])
+    nights.finish_here(["run", "gs://in/example", "-o", "gs://out/example", *nights.AS_OF])
     release = Corpus("gs://out/example").release()
     parts = [f for f in release.manifest["files"] if f["path"].startswith("clean/") and f["path"].endswith(".parquet")]
     runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"

@@ -44,20 +44,20 @@ def held(source: str) -> list[str]:
 
 def test_what_is_withdrawn_is_gone_from_the_buckets(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
     run = emulator.moved(one_night, tmp_path)
-    nights.finish(["run", str(run), *nights.AS_OF])
+    nights.finish_here(["run", str(run), *nights.AS_OF])
     assert held("spam.example")
     given = ["--basis", "complaint", "--by", "a.clerk", "--received", "2025-12-01", "--decided", "2025-12-02"]
-    nights.finish(["withdraw", "add", OUT, "--source", "spam.example", *given])
-    nights.finish(["run", str(run), *nights.AS_OF])
-    said = nights.finish(["query", OUT, "--source", "spam.example"])
+    nights.finish_here(["withdraw", "add", OUT, "--source", "spam.example", *given])
+    nights.finish_here(["run", str(run), *nights.AS_OF])
+    said = nights.finish_here(["query", OUT, "--source", "spam.example"])
     assert "withdrawn by W0001 (complaint, received 2025-12-01): gone since release 2" in said
-    assert "with withdrawn text" in nights.finish(["gc", OUT])
+    assert "with withdrawn text" in nights.finish_here(["gc", OUT])
     assert held("spam.example") == []
     assert held("calm.example")
-    assert "purged by withdrawal W0001" in nights.finish(["verify", OUT, "--release", "1"])
+    assert "purged by withdrawal W0001" in nights.finish_here(["verify", OUT, "--release", "1"])
     assert list(verify(Corpus(OUT))) == []
-    nights.finish(["withdraw", "lift", OUT, "W0001", "--by", "a.clerk", "--reason", "a mistake"])
-    nights.finish(["run", str(run), *nights.AS_OF])
+    nights.finish_here(["withdraw", "lift", OUT, "W0001", "--by", "a.clerk", "--reason", "a mistake"])
+    nights.finish_here(["run", str(run), *nights.AS_OF])
     assert held("spam.example")
     assert list(verify(Corpus(OUT))) == []
 

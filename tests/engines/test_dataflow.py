@@ -22,6 +22,7 @@ from rows import ROOT
 from test_matrix import Course
 
 from pipeline.corpus import Corpus
+from pipeline.verify import verify
 
 pytestmark = pytest.mark.engines
 DEPLOY = ROOT / "deploy" / "dataflow"
@@ -34,10 +35,10 @@ def beam_options(**options: str) -> list[str]:
     return [word for name, value in options.items() for word in ("--beam", f"{name}={value}")]
 
 
-def dry_run(run: Path, folder: Path, **options: str) -> tuple[dataflow_v1beta3.Job, Any]:
+def dry_run(run: Path, folder: Path, name: str = "dry", **options: str) -> tuple[dataflow_v1beta3.Job, Any]:
     """Return the job and the pipeline that would be submitted."""
-    command = ["run", str(run), *nights.AS_OF, "--runner", "dataflow", "--dry-run", str(folder), "--name", "dry"]
-    said = nights.finish([*command, *beam_options(**CLOUD, **options)])
+    command = ["run", str(run), *nights.AS_OF, "--runner", "dataflow", "--dry-run", str(folder), "--name", name]
+    said = nights.finish_here([*command, *beam_options(**CLOUD, **options)])
     job_file, pipeline_file = (
         Path(line.removeprefix("wrote ")) for line in said.splitlines() if line.startswith("wrote ")
     )
@@ -69,18 +70,23 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return seen
 
 
+@pytest.mark.parametrize("name", ["example", "nights"])
 def test_the_staged_pipeline_does_the_same_work_and_shuffles_no_text(
-    proxy: emulator.Proxy, courses: dict[str, Course], tmp_path: Path, shuffled: list[bytes]
+    name: str, proxy: emulator.Proxy, courses: dict[str, Course], tmp_path: Path, shuffled: list[bytes]
 ) -> None:
-    course = courses["nights"]
-    _, pipeline = dry_run(emulator.moved(course.runs[0], tmp_path), tmp_path / "dry", sdk_container_image=IMAGE)
-    execute(pipeline)
-    assert "release 1 is in" in nights.finish(["publish", "gs://out/corpus", "--run", "dry"])
-    assert emulator.contents("gs://out/corpus") == course.expected[0]
-    shuffles = [each for each in pipeline.components.transforms.values() if each.spec.urn == GROUP_BY_KEY]
-    assert len(shuffled) >= len(shuffles) > 5
-    words = ("museum", "evening", "图书馆", "anna.berg")  # of almost every text
-    assert not [word for word in words for piece in shuffled if word.encode() in piece]
+    course = courses[name]
+    for number, (run, expected) in enumerate(zip(course.runs, course.expected, strict=True), 1):
+        moved = emulator.moved(run, tmp_path)
+        shuffled.clear()
+        _, pipeline = dry_run(moved, tmp_path / f"dry-{number}", f"dry-{number}", sdk_container_image=IMAGE)
+        execute(pipeline)
+        assert f"release {number} is in" in nights.finish_here(["publish", "gs://out/corpus", "--run", f"dry-{number}"])
+        assert emulator.contents("gs://out/corpus") == expected
+        assert list(verify(Corpus("gs://out/corpus"))) == []
+        shuffles = [each for each in pipeline.components.transforms.values() if each.spec.urn == GROUP_BY_KEY]
+        assert len(shuffled) >= len(shuffles) > 5
+        words = ("museum", "evening", "图书馆", "anna.berg")  # of almost every text
+        assert not [word for word in words for piece in shuffled if word.encode() in piece]
 
 
 def test_the_finder_of_shuffled_text_finds_it(shuffled: list[bytes]) -> None:
@@ -108,8 +114,8 @@ def test_the_job_has_hints_labels_and_an_image(proxy: emulator.Proxy, one_night:
     names = {each.unique_name for each in pipeline.components.transforms.values()}
     assert names >= {"Plan/HashAndCut", "Tag/ReadAndTag", "Release/ReadAndWrite"}
     assert not list(storage.Client().list_blobs("out", prefix="staging")), "a dry run uploads nothing"
-    assert "no run was started here" in nights.finish(["status", "gs://out/corpus"], code=2)
-    assert "run dry on dataflow" in nights.finish(["status", "gs://out/corpus", "--run", "dry"])
+    assert "no run was started here" in nights.finish_here(["status", "gs://out/corpus"], code=2)
+    assert "run dry on dataflow" in nights.finish_here(["status", "gs://out/corpus", "--run", "dry"])
 
 
 def test_setup_py_brings_all_that_workers_need(proxy: emulator.Proxy, one_night: Path, tmp_path: Path) -> None:
@@ -147,7 +153,7 @@ def test_the_template_submits_a_run(proxy: emulator.Proxy, one_night: Path, tmp_
     text = storage.Client().bucket("out").blob("job.json").download_as_text()
     job = dataflow_v1beta3.Job.from_json(text, ignore_unknown_fields=False)
     assert job.name == "night-1"
-    assert "planning" in nights.finish(["status", "gs://out/corpus", "--run", "flex"])
+    assert "planning" in nights.finish_here(["status", "gs://out/corpus", "--run", "flex"])
     assert Corpus("gs://out/corpus").number == 0
 
 
@@ -176,7 +182,7 @@ def test_what_is_missing_is_said(
 ) -> None:
     run = emulator.moved(one_night, tmp_path)
     command = ["run", str(run), "--runner", "dataflow", "--dry-run", str(tmp_path / "dry")]
-    assert said in nights.finish([*command, *beam_options(**CLOUD, **options)], code=2)
+    assert said in nights.finish_here([*command, *beam_options(**CLOUD, **options)], code=2)
     missing = {name: value for name, value in CLOUD.items() if name != "project"}
     more = beam_options(**missing, sdk_container_image=IMAGE)
-    assert "project is missing" in nights.finish([*command, *more], code=2)
+    assert "project is missing" in nights.finish_here([*command, *more], code=2)

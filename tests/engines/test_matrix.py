@@ -1,5 +1,6 @@
 """One corpus, every engine: identical names and bytes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import nights
 import pytest
 from cluster import Cluster, running
-from rows import EXTERNAL, LOCAL, PROCESS, REFERENCE, ROOT, Row
+from rows import EXTERNAL, ON_THIS_MACHINE, PROCESS, REFERENCE, ROOT, Row
 
+from models.store import locked
 from pipeline.corpus import Corpus
 from pipeline.verify import verify
 
@@ -32,9 +34,24 @@ def follow(row: Row, runs: tuple[Path, ...], output: Path) -> Iterator[dict[str,
 
 
 @pytest.fixture(scope="session")
-def courses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Course]:
-    """The example corpus, and two nights of made-up shards in many splits: on the second a source is recalled."""
-    folder = tmp_path_factory.mktemp("matrix")
+def courses(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Course]:
+    """The example corpus, and two nights of made-up shards in many splits: on the second a source is recalled.
+
+    Made once, by whichever process of the tests needs it first.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "courses"
+    folder.mkdir(exist_ok=True)
+    with locked(folder):
+        kept = folder / "courses.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(_made(folder)), "utf-8")
+        found = json.loads(kept.read_text("utf-8"))
+    return {name: Course(tuple(map(Path, runs)), tuple(expected)) for name, (runs, expected) in found.items()}
+
+
+def _made(folder: Path) -> dict[str, tuple[list[str], list[dict[str, str]]]]:
+    """Write shards and run files, and return the run files and what the reference engine makes of them."""
     corpus = ROOT / "examples" / "corpus"
     shards = nights.write_shards(folder / "in", range(9), 60, bad_from=3)
     runs = {
@@ -44,11 +61,11 @@ def courses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Course]:
             for name, some in (("first", shards[:3]), ("second", shards))
         ),
     }
-    courses = {name: Course(files, tuple(follow(REFERENCE, files, folder / name))) for name, files in runs.items()}
-    first, second = courses["nights"].expected
+    expected = {name: list(follow(REFERENCE, files, folder / name)) for name, files in runs.items()}
+    first, second = expected["nights"]
     parts = {name: second.get(name) for name in first if name.startswith("clean/")}
     assert any(digest != first[name] for name, digest in parts.items()), "nothing was recalled"
-    return courses
+    return {name: (list(map(str, files)), expected[name]) for name, files in runs.items()}
 
 
 def check(row: Row, courses: dict[str, Course], folder: Path) -> None:
@@ -57,7 +74,7 @@ def check(row: Row, courses: dict[str, Course], folder: Path) -> None:
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("row", LOCAL, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ON_THIS_MACHINE)
 def test_an_engine_of_this_machine_makes_the_same_bytes(row: Row, courses: dict[str, Course], tmp_path: Path) -> None:
     check(row, courses, tmp_path)
 

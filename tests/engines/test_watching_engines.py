@@ -9,7 +9,7 @@ from pathlib import Path
 import nights
 import pytest
 from cluster import Cluster, running
-from rows import EXTERNAL, LOCAL, PROCESS, Row
+from rows import EXTERNAL, ON_THIS_MACHINE, PROCESS, Row
 
 from models.errors import UsageError
 from pipeline.corpus import Corpus
@@ -61,11 +61,28 @@ def _check_lines(lines: list[dict[str, object]], output: Path) -> None:
         assert sum(int(line[door]) for line in by_event["release"]) == counts[door]  # type: ignore[call-overload]
 
 
+def _check_metrics(lines: list[dict[str, object]], output: Path) -> None:
+    """No worker died and nothing was tried again, so that the engine's figures are those of the release."""
+    (metrics,) = [line for line in lines if line["event"] == "metrics"]
+    manifest = Corpus(output).manifest()
+    counts, work = manifest["counts"], manifest["work"]
+    assert int(metrics["tag_records"]) + int(metrics["tag_dead"]) == counts["read"]  # type: ignore[call-overload]
+    for door in ("clean", "quarantined", "dropped", "dead"):
+        assert metrics[f"release_{door}"] == counts[door]
+    assert metrics["tag_splits"] == metrics["release_splits"] == work["splits"]
+    assert all(int(metrics[f"tag_findings_{name}"]) > 0 for name in ("lexicon", "personal"))  # type: ignore[call-overload]
+    spread = metrics["tag_split_milliseconds"]
+    assert isinstance(spread, dict)
+    assert spread["count"] == work["splits"]
+    assert 0 <= spread["min"] <= spread["max"] <= spread["sum"]
+
+
 @pytest.mark.engines
-@pytest.mark.parametrize("row", [row for row in LOCAL if "runner" in str(row.options)], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [each for each in ON_THIS_MACHINE if "runner" in str(each.values)])
 def test_a_run_on_an_engine_of_this_machine_is_seen_live(row: Row, tmp_path: Path) -> None:
     seen, said = _watch(row, tmp_path)
     _check_status(seen, row.options[row.options.index("--runner") + 1])
+    _check_metrics(_lines(said), tmp_path / "out")
     assert not _TEXT.search(said)
 
 

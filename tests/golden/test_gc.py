@@ -108,7 +108,9 @@ def test_a_dry_run_and_a_run_of_this_machine_are_not_waited_for(screen: Screen, 
     assert cli("gc", out, "--grace", "0")[0] == 0
 
 
-@pytest.mark.parametrize("what", ["parts/*/*/*/clean.jsonl", "catalogues/*.*"])
+@pytest.mark.parametrize(
+    "what", ["parts/*/*/*/clean.jsonl", "catalogues/*.*", "catalogues/segments/*.arrow", "layers/*/*.arrow"]
+)
 def test_what_went_before_a_run_was_published_is_named_with_the_remedy(
     what: str, screen: Screen, tmp_path: Path
 ) -> None:

@@ -120,6 +120,17 @@ def test_logs_are_json_with_the_runs_name_and_no_text(everyday_corpus: Path, tmp
     assert sum(line["records"] + line["dead"] for line in by_event["tag"]) == counts["read"]
     for door in ("clean", "quarantined", "dropped", "dead"):
         assert sum(line[door] for line in by_event["release"]) == counts[door]
+    (metrics,) = [line for line in lines if line["event"] == "metrics"]
+    counted = {
+        name for stage, some in by_event.items() for line in some for name in line if f"{stage}_{name}" in metrics
+    }
+    assert counted >= {"records", "dead", "bytes", "findings_lexicon", "findings_personal", "clean", "quarantined"}
+    for stage, some in by_event.items():
+        for name in counted & some[0].keys():
+            assert metrics[f"{stage}_{name}"] == sum(line.get(name, 0) for line in some), f"{stage}_{name}"
+        spread = metrics[f"{stage}_split_milliseconds"]
+        assert spread["count"] == metrics[f"{stage}_splits"] == len(some)
+        assert 0 <= spread["min"] <= spread["max"] <= spread["sum"]
     assert not any(word in done.stderr for word in (MAIL, MOBILE, "weather", "wheel"))
 
 
