@@ -23,8 +23,9 @@ from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
 from models.layer import Merged
 from models.policy import Decider
+from models.removals import WAS
 from models.shard import Split
-from models.source_states import write_states
+from models.source_states import add_before, write_states
 from models.sources import SourceStates, StatesByName
 from models.standing import Standing, stand, stood
 from models.store import Store
@@ -40,12 +41,14 @@ class StateFile:
     Attributes:
         name: in the store.
         sources: name of the full table of sources in the store.
+        moves: name of the table of those that moved, see :data:`models.source_states.MOVES`.
         splits: how many splits were tallied.
         agenda: name of the agenda that has them.
     """
 
     name: str
     sources: str
+    moves: str
     splits: int
     agenda: str
 
@@ -121,11 +124,12 @@ def judge_sources(agenda: Agenda, bundles: Iterable[Bundle], job: Job, store: St
         UsageError: if new shards yield no record at all.
     """
     all_of = _AllOf(agenda, {each.number: each.name for each in bundles}, job, store)
-    with Sums(dict.fromkeys(COUNTS, "sum"), folder) as sums:
+    with Sums(dict.fromkeys((*COUNTS, *WAS), "sum"), folder) as sums:
         check_dead(all_of.tallied(sums), job)
         all_of.check_yield()
+        add_before(sums, job, store)
         states, named, counts = write_states(sums, _evidences(all_of, job, store), job, store, folder)
-    file = StateFile(named[0], named[1], agenda.splits, agenda.name)
+    file = StateFile(*named, agenda.splits, agenda.name)
     work, splits, size = [], 0, 0
     for number, portion in enumerate(all_of.portions):
         due = all_of.due(portion, number, states)

@@ -114,8 +114,7 @@ class Sources(SourceReading):
     @property
     def parameters(self) -> dict[str, Any]:
         """The reading as JSON values, exact; :class:`models.source_reading.SourceReading` takes them back."""
-        facts = ((name, getattr(self, name)) for name in SourceReading.model_fields)
-        return {name: str(value) if isinstance(value, Fraction) else value for name, value in facts}
+        return {name: _exact(getattr(self, name)) for name in SourceReading.model_fields}
 
     @property
     def actions(self) -> dict[str, str]:
@@ -139,6 +138,15 @@ class Sources(SourceReading):
 
 
 _BASIS = {"literal": "detector", "interval": "audit"}
+
+
+def _exact(value: Any) -> Any:
+    """Return settings as JSON values, exact numbers as text."""
+    if isinstance(value, Strict):
+        value = dict(value)
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Fraction) else value
 
 
 class Match(Strict):
@@ -242,6 +250,17 @@ class Policy(Strict):
         return digest_of([self._patterns(unlawful.categories), str(unlawful.at_least_score)])
 
     @functools.cached_property
+    def tallying_digest(self) -> str:
+        """Digest of what tallies count by: what makes a record unlawful, and what removes it."""
+        removing = [
+            [rule.action == "redact", self._patterns(rule.match.category)]
+            + [str(value) for key, value in rule.match if key != "category"]
+            for rule in self.rules
+            if rule.action != "keep"
+        ]
+        return digest_of([self.counting_digest, removing])
+
+    @functools.cached_property
     def judging_digest(self) -> str:
         """Digest of what makes a source's counts a state, and a state an action."""
         return digest_of({key: str(value) for key, value in self.sources if key != "unlawful"})
@@ -337,6 +356,15 @@ class Decider:
             return False
         places, _ = self._look_up(Finding(0, tagger, category, "", 1.0))
         return any(self.policy.rules[place].action == "redact" for place, _ in places)
+
+    def may_remove(self, tagger: str, category: str) -> bool:
+        """Return whether findings of this tagger and category can send a record to quarantine or drop it, given enough of them."""
+        if category == ERROR:
+            return False
+        places, _ = self._look_up(Finding(0, tagger, category, "", 1.0))
+        return category == UNSCANNED or any(
+            self.policy.rules[place].action in ("quarantine", "drop") for place, _ in places
+        )
 
     def _always_answers(self, finding: Finding) -> bool:
         return any(self.policy.rules[place].match.is_unconditional for place, _ in self._look_up(finding)[0])

@@ -1,6 +1,6 @@
 """The report's sources: how many are in which state, and the table, worst first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from models.audits import AUDITED, CONFIRMED
 from models.errors import ConservationError
 from models.operating import expected_blacklistings
+from models.removals import REASONS
 from models.source_reading import SourceReading
 from models.sources import BLACKLISTED, CLEAN, HOLD, WATCH
 from models.verdicts import DOORS
 from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, number, percent, table
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
+from pipeline.report_removals import removed_because
 from pipeline.report_words import Words
 
 SHOWN = 200
@@ -57,8 +59,17 @@ def badge(state: str, said: Words) -> Markup:
     )
 
 
-def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mapping[str, int], said: Words) -> Markup:
+def sources_section(
+    sources: pa.Table,
+    policy: Mapping[str, Any],
+    counts: Mapping[str, int],
+    said: Words,
+    overridden: Sequence[Mapping[str, str]] = (),
+) -> Markup:
     """Return states, shares and the table of sources.
+
+    Args:
+        overridden: as in the manifest, see :func:`pipeline.source_decisions.overridden`.
 
     Raises:
         ConservationError: if sources have more records than the corpus.
@@ -90,7 +101,7 @@ def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mappin
         table=table(
             "sources",
             head,
-            [_row(row, policy, limit, said) for row in shown.to_pylist()],
+            [_row(row, policy, limit, said, {each["entry"]: each for each in overridden}) for row in shown.to_pylist()],
             _sums(sources, counts, said),
         ),
         note=fill('<p class="note">{cut}</p>', cut=said("sources.cut", shown=SHOWN, all=len(sources)))
@@ -114,21 +125,30 @@ def _worst_first(sources: pa.Table) -> pa.Table:
 
 
 def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
-    """Return how states come about; by the interval reading with all of its parameters, and how many false marks to expect."""
-    if policy["reading"] != "interval":
-        return said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
+    """Return how states come about, the reading in full, and by the interval reading how many false marks to expect."""
     reading = SourceReading.model_validate(policy["parameters"])
+    if policy["reading"] != "interval":
+        rule = said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
+        return fill("{rule}</p>{full}<p>", rule=rule, full=_in_full(reading, said))
     audited = sum(pc.fill_null(sources[name], 0).to_numpy() for name in AUDITED)
     enough = audited[audited >= reading.min_audited]
     false = expected_blacklistings(enough, float(limit), reading, reading.z_nightly)
     rule = said("sources.by_verdicts", limit=exact_percent(limit), least=reading.min_audited)
     expected = said("sources.expected", sources=len(enough), limit=exact_percent(limit), false=f"{false:.2g}")
     return fill(
-        '{rule}</p><p>{expected}</p><details><summary>{title}</summary><pre lang="en">{words}</pre></details><p>',
+        "{rule}</p><p>{expected}</p>{full}<p>",
         rule=rule,
         expected=expected,
+        full=_in_full(reading, said),
+    )
+
+
+def _in_full(reading: SourceReading, said: Words) -> Markup:
+    """Return the reading in words, in the page's language, to be opened."""
+    return fill(
+        "<details><summary>{title}</summary><pre>{words}</pre></details>",
         title=said("sources.words"),
-        words=_lines(reading.words),
+        words=_lines(reading.words_in(said.language)),
     )
 
 
@@ -136,8 +156,18 @@ def _lines(text: str) -> Markup:
     return joined((fill("{line}", line=line) for line in text.splitlines()), "\n")
 
 
-def _why(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Markup:
-    """Return in one sentence what the state of a source rests on."""
+def _why(
+    row: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    limit: Fraction,
+    said: Words,
+    overridden: Mapping[str, Mapping[str, str]],
+) -> Markup:
+    """Return in one sentence what the state of a source rests on.
+
+    Args:
+        overridden: overrides that the release went by, by their entry.
+    """
     state, basis = row["state"], row.get("basis") or policy["basis"]
     least = policy["min_records"]
     if policy["reading"] == "interval":
@@ -145,14 +175,29 @@ def _why(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Mark
     figures = {name: f"{(row.get(f'{name}_ppm') or 0) / 10_000:.4f}\u00a0%" for name in ("estimate", "lower", "upper")}
     k, n = (sum(row.get(name) or 0 for name in names) for names in (CONFIRMED, AUDITED))
     if basis.startswith("override "):
-        return said("why.override", entry=basis.removeprefix("override "))
+        entry, _, above = basis.removeprefix("override ").partition(" of ")
+        decided = overridden.get(entry, {})
+        by = {"entry": entry, "reviewer": name(decided.get("reviewer", NONE)), "until": decided.get("until", NONE)}
+        return said("why.override_above", above=name(above), **by) if above else said("why.override", **by)
+    if basis in REASONS:
+        return removed_because(basis, row, said)
     if row.get("mark") is not None:
         return said("why.mark", entry=f"D{row['mark']:04}", k=k, n=n, **figures)
     key = "why.rogan-gladen" if basis == "rogan-gladen" else f"why.{basis}.{state}"
-    return said(key, k=k, n=n, least=least, **figures) if key in said else Markup("")
+    if key not in said:
+        return Markup("")
+    unlawful, distinct = row["unlawful"] or 0, row["distinct"] or 0
+    counted = {"unlawful": unlawful, "distinct": distinct, "share": percent(unlawful, distinct)}
+    return said(key, k=k, n=n, least=least, limit=exact_percent(limit), **figures, **counted)
 
 
-def _row(row: Mapping[str, Any], policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
+def _row(
+    row: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    limit: Fraction,
+    said: Words,
+    overridden: Mapping[str, Mapping[str, str]],
+) -> Markup:
     state, unlawful, distinct = row["state"], row["unlawful"] or 0, row["distinct"] or 0
     key = name(row["source"]) if row["source"] else fill("<em>{none}</em>", none=said("sources.none"))
     doors = {door: row[door] or 0 for door in DOORS}
@@ -166,7 +211,7 @@ def _row(row: Mapping[str, Any], policy: Mapping[str, Any], limit: Fraction, sai
         if row.get("kind")
         else Markup(""),
         state=badge(state, said) if state else NONE,
-        why=_why(row, policy, said) if state else Markup(""),
+        why=_why(row, policy, limit, said, overridden) if state else Markup(""),
         bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit, said)
         if distinct
         else Markup(""),
