@@ -17,10 +17,12 @@ from conftest import BANNED, MAIL, POLICY, UNLAWFUL, Cli, Screen, line, records,
 from test_purge import blocked
 
 from models.artefact import describe
+from models.clauses import technical_test
 from models.drawing import ALL
 from models.reviews import chain_of, final_verdicts, read_reviews
 from models.store import LocalStore
 from pipeline.corpus import Corpus
+from pipeline.document_facts import Chosen, gather
 from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.verify import verify as verify_release
@@ -288,6 +290,13 @@ def test_a_tenth_is_tested_by_a_detector_that_had_no_part_in_filtering(
     entries = chain_of(store(out)).entries()
     assert [each.facts["kind"] for each in entries] == ["check", "check"]
     assert set(entries[0].facts["filter"]["taggers"]) == {"lexicon", "personal"}
+    # One that failed counts, whatever another says.
+    shown = technical_test(gather(Corpus(out), Corpus(out).release(), Chosen(), 5).facts)
+    assert shown.status == "not_met"
+    assert [(each.key, each.values["check"], each.values["bad"]) for each in shown.evidence] == [
+        ("technical", "R0001", facts["bad"]),
+        ("technical", "R0002", 0),
+    ]
 
 
 def test_what_cannot_be_drawn_is_refused_by_name(
