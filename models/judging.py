@@ -19,6 +19,7 @@ from models.agenda import Agenda, Portion, together
 from models.audits import NOTHING as NO_VERDICTS
 from models.audits import Evidences, evidences, present_strata, read_marks, read_verdicts, shards_of
 from models.bundle import NOTHING, Bundle, Receipts, read_bundle
+from models.drawing import strata_digest
 from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
 from models.layer import Merged
@@ -149,7 +150,8 @@ def _evidences(all_of: "_AllOf", job: Job, store: Store) -> Evidences:
     twins = dict(all_of.agenda.facts(store)["twins"])
     splits = all_of.known_of(shards_of(verdicts, twins))
     strata_now = present_strata(verdicts, twins, splits, Decider(job.policy))
-    return evidences(verdicts, strata_now, read_marks(store, job.marks), store)
+    by_now = strata_digest(job.wanted, job.policy.counting_digest)
+    return evidences(verdicts, strata_now, read_marks(store, job.marks), store, by_now)
 
 
 def _keep_due(due: Sequence[tuple[int, str]], store: Store, folder: Path) -> str:

@@ -18,7 +18,7 @@ from test_purge import blocked
 
 from models.artefact import describe
 from models.clauses import technical_test
-from models.drawing import ALL
+from models.drawing import ALL, strata_digest
 from models.reviews import chain_of, final_verdicts, read_reviews
 from models.store import LocalStore
 from pipeline.corpus import Corpus
@@ -168,6 +168,11 @@ def test_from_a_sample_to_final_verdicts(again: Callable[..., Any], screen: Scre
     assert all(row["unlawful"] == (row["content"] in unlawful) for row in found)
     assert sum(row["unlawful"] for row in found) == 8
     assert {row["shard"] for row in found} == {"a.jsonl", "b.jsonl.gz", "c.parquet"}
+    # What a run under other detectors needs: below the least bound of a source's strata all of it was drawn.
+    job = Corpus(out).manifest()["job"]
+    assert {row["by"] for row in found} == {strata_digest(job["taggers"], job["policy"]["counting"])}
+    for row in found:
+        assert row["least"] == min(each["bound"] for each in found if each["source"] == row["source"])
 
     # No text and no name of a record is in the store, and nothing that gc deletes.
     for path in (out / "store" / "reviews").rglob("*"):
