@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -112,11 +112,6 @@ class Sources(SourceReading):
         return self
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The reading as JSON values, exact; :class:`models.source_reading.SourceReading` takes them back."""
-        return {name: _exact(getattr(self, name)) for name in SourceReading.model_fields}
-
-    @property
     def actions(self) -> dict[str, str]:
         """The action on a record by the state of its source; other states do not act."""
         acting: dict[str, str] = {"blacklisted": self.blacklisted, "hold": self.hold}
@@ -138,15 +133,6 @@ class Sources(SourceReading):
 
 
 _BASIS = {"literal": "detector", "interval": "audit"}
-
-
-def _exact(value: Any) -> Any:
-    """Return settings as JSON values, exact numbers as text."""
-    if isinstance(value, Strict):
-        value = dict(value)
-    if isinstance(value, dict):
-        return {name: _exact(each) for name, each in value.items()}
-    return str(value) if isinstance(value, Fraction) else value
 
 
 class Match(Strict):

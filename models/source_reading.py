@@ -2,7 +2,7 @@
 
 import math
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -85,6 +85,11 @@ class SourceReading(Strict):
         return self
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """The reading as JSON values, exact; :class:`SourceReading` takes them back."""
+        return {name: _exact(getattr(self, name)) for name in SourceReading.model_fields}
+
+    @property
     def words(self) -> str:
         """The reading in words, to be printed beside every table, with these parameters."""
         return self.words_in("en")
@@ -131,3 +136,12 @@ def percent(share: Fraction) -> str:
 
 def _number(value: Fraction) -> str:
     return f"{float(value):.12g}"
+
+
+def _exact(value: Any) -> Any:
+    """Return settings as JSON values, exact numbers as text."""
+    if isinstance(value, Strict):
+        value = dict(value)
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Fraction) else value

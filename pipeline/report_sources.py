@@ -48,6 +48,12 @@ def state_counts(sources: pa.Table) -> dict[str, int]:
     return counts | {each["values"]: each["counts"] for each in sorted(known, key=lambda each: each["values"])}
 
 
+def _meaning(state: str, policy: Mapping[str, Any], said: Words) -> Markup:
+    """Return in a few words what a state means for records."""
+    action = policy.get("actions", {}).get(state)
+    return said(f"meaning.{action}") if action in ("quarantine", "drop") else said("state_means.one_by_one")
+
+
 def badge(state: str, said: Words) -> Markup:
     """Return a state as a badge that is told apart by word and sign, not by colour alone."""
     kind = f"state {state}" if state in _SIGNS else "state"
@@ -95,7 +101,13 @@ def sources_section(
         reading=reading_line(policy, said),
         rule=_rule(sources, policy, limit, said),
         states=joined(
-            fill("<li>{badge} {n}</li>", badge=badge(state, said), n=n) for state, n in state_counts(sources).items()
+            fill(
+                "<li>{badge} {n} <small>{means}</small></li>",
+                badge=badge(state, said),
+                n=n,
+                means=_meaning(state, policy, said),
+            )
+            for state, n in state_counts(sources).items()
         ),
         plot=_plot(sources, limit, said),
         table=table(
@@ -126,10 +138,13 @@ def _worst_first(sources: pa.Table) -> pa.Table:
 
 def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
     """Return how states come about, the reading in full, and by the interval reading how many false marks to expect."""
-    reading = SourceReading.model_validate(policy["parameters"])
     if policy["reading"] != "interval":
         rule = said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
-        return fill("{rule}</p>{full}<p>", rule=rule, full=_in_full(reading, said))
+        if "parameters" not in policy:
+            return rule
+        full = _in_full(SourceReading.model_validate(policy["parameters"]), said)
+        return fill("{rule}</p>{full}<p>", rule=rule, full=full)
+    reading = SourceReading.model_validate(policy["parameters"])
     audited = sum(pc.fill_null(sources[name], 0).to_numpy() for name in AUDITED)
     enough = audited[audited >= reading.min_audited]
     false = expected_blacklistings(enough, float(limit), reading, reading.z_nightly)
@@ -191,6 +206,43 @@ def _why(
     return said(key, k=k, n=n, least=least, limit=exact_percent(limit), **figures, **counted)
 
 
+def _because(
+    row: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    limit: Fraction,
+    said: Words,
+    overridden: Mapping[str, Mapping[str, str]],
+) -> Markup:
+    """Return a line below a source: what its state rests on, and what follows for the two gates and its records."""
+    return fill(
+        '<tr class="why"><td colspan="{columns}">{why}{then}</td></tr>',
+        columns=_COLUMNS,
+        why=_why(row, policy, limit, said, overridden),
+        then=_then(row, policy, said),
+    )
+
+
+def _then(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Markup:
+    """Return whether more may be collected and what there is trained on, and what becomes of the records."""
+    collect, train = row.get("collect_allowed"), row.get("train_allowed")
+    if collect is None or train is None:
+        return Markup("")
+    gates = {(True, True): "both", (True, False): "collect", (False, True): "train", (False, False): "none"}[
+        collect, train
+    ]
+    action = policy["actions"].get(row["state"])
+    if action is None or action == "keep":
+        of, removed = row.get("removed_of") or 0, row.get("removed") or 0
+        what = said("then.one_by_one", removed=removed, of=of)
+    else:
+        what = said(f"then.{action}")
+    return fill(" {gates} {what}", gates=said(f"then.gates.{gates}"), what=what)
+
+
+_COLUMNS = 7 + len(DOORS)
+"""Of the table of sources."""
+
+
 def _row(
     row: Mapping[str, Any],
     policy: Mapping[str, Any],
@@ -203,15 +255,15 @@ def _row(
     doors = {door: row[door] or 0 for door in DOORS}
     written, by_characters = (_share(row, *pair, limit, said) for pair in _PAIRS)
     return fill(
-        '<tr><th scope="row">{key}{kind}</th><td>{state} <small>{why}</small></td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
+        '<tbody class="source"><tr><th scope="row">{key}{kind}</th><td>{state}</td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
         '<td class="n">{fraction}</td><td class="n soft">{by_characters}</td>'
-        '<td class="n">{read}</td>{doors}</tr>',
+        '<td class="n">{read}</td>{doors}</tr>{why}</tbody>',
         key=key,
         kind=fill(' <span class="kind">{kind}</span>', kind=said.name(f"kind.{row['kind']}", row["kind"]))
         if row.get("kind")
         else Markup(""),
         state=badge(state, said) if state else NONE,
-        why=_why(row, policy, limit, said, overridden) if state else Markup(""),
+        why=_because(row, policy, limit, said, overridden) if state else Markup(""),
         bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit, said)
         if distinct
         else Markup(""),
