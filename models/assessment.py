@@ -34,7 +34,7 @@ from models.source_rule import BASES, DETECTOR, NOT_MANUAL, Blacklist, Evidence,
 from models.sources import INSUFFICIENT, STATES, WATCH
 from models.summing import How, Sums
 from models.tag_pass import Beat, tagged_entries
-from models.tally import COUNTS, by_row, is_counted, strata
+from models.tally import DISTINCT, by_row, is_counted, strata
 
 Decision = Literal["allowed", "not allowed", "undecided"]
 
@@ -172,7 +172,7 @@ def read_probe(shards: Iterable[Shard], source: str, job: Job, opener: Opener, f
         actions=_sorted(counting.actions),
         blocked_actions=_sorted(counting.blocked_actions),
         otherwise=counting.otherwise,
-        **{name: sums[name] for name in ("distinct", "unscanned", *COUNTS[2:])},
+        **{name: sums[name] for name in ("unscanned", *DISTINCT)},
     )
 
 

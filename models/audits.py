@@ -2,8 +2,10 @@
 
 A verdict is on a record and survives every change of detectors. Its stratum does not: it is looked up anew in the layers of the shard that
 the verdict names, whenever sources are judged. Records were drawn by a salted hash of their content, below a bound of the stratum that
-they were of then; so of the verdicts that are in one stratum now, those drawn below the least of their bounds are a uniform sample of it,
-and only these count.
+they were of then. As long as strata go by the same detectors, the verdicts of a stratum are those of all its records below that bound, a uniform
+sample of it. Once they go by others, the records of a stratum come from several, of which each was drawn below another bound, and of some that moved
+nobody may have drawn one. So only verdicts below the least bound of all strata that the source had count then: below it every record of the
+source was drawn, so they are a uniform sample of the source, and of every part of it, however it is divided.
 """
 
 import functools
@@ -142,12 +144,15 @@ class Audited:
         return np.concatenate([self.audited, none])[at], np.concatenate([self.unlawful, none])[at]
 
 
-def audited_of(verdicts: pa.Table, strata_now: npt.NDArray[np.uint8], left_out: npt.NDArray[np.bool_]) -> Audited:
+def audited_of(
+    verdicts: pa.Table, strata_now: npt.NDArray[np.uint8], left_out: npt.NDArray[np.bool_], by_now: str
+) -> Audited:
     """Count verdicts by source and present stratum.
 
     Args:
         strata_now: of each, see :func:`present_strata`.
         left_out: shape (verdicts,): those that do not count.
+        by_now: digest of what strata go by now, see :func:`models.drawing.strata_digest`.
     """
     encoded = verdicts["source"].combine_chunks().dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
@@ -158,29 +163,56 @@ def audited_of(verdicts: pa.Table, strata_now: npt.NDArray[np.uint8], left_out: 
     cell = source[there], strata_now[there]
     least = np.full(shape, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, cell, bound[there])
-    counts = draw[there] < least[cell]
+    # Of one sample a source, so all verdicts of a source are of the same strata.
+    bounds = np.where(_are_of(verdicts, by_now)[there], least[cell], verdicts["least"].to_numpy()[there])
+    counts = draw[there] < bounds
     audited, unlawful = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     np.add.at(audited, cell, counts)
     np.add.at(unlawful, cell, counts & verdicts["unlawful"].to_numpy(zero_copy_only=False)[there])
     return Audited(names, audited, unlawful)
 
 
-def is_of(verdicts: pa.Table, sets: Mapping[str, str], store: Store) -> npt.NDArray[np.bool_]:
-    """Return which verdicts are of the set that is named for their source; shape (verdicts,).
+def _are_of(verdicts: pa.Table, by: str) -> npt.NDArray[np.bool_]:
+    """Return which verdicts are on a sample whose strata went by a digest; shape (verdicts,)."""
+    return np.asarray(pc.equal(verdicts["by"], by).to_numpy() & (by != ""))
+
+
+def not_since(verdicts: pa.Table, sets: Mapping[str, str], store: Store, by_now: str) -> npt.NDArray[np.bool_]:
+    """Return which verdicts are none that came since the set that is named for their source; shape (verdicts,).
+
+    Those of the set itself; and where the strata of the one or the other are not those of now, all that was drawn below the greatest bound of the set:
+    leaving out more of one old stratum than of another would leave no uniform sample. Draws by another salt cannot be compared, so none counts then.
 
     Args:
         sets: names of sets by source; of other sources none is.
+        by_now: digest of what strata go by now.
     """
     found = np.zeros(len(verdicts), np.bool_)
+    is_same = _are_of(verdicts, by_now)
     for name in sorted({each for each in sets.values() if each}):
         sources = pa.array(sorted(source for source, each in sets.items() if each == name), pa.string())
         old = read_verdicts(store, name)
         old = old.filter(pc.is_in(old["source"], value_set=sources))
         known = set(zip(old["source"].to_pylist(), old["content"].to_pylist(), strict=True))
+        floors = _floors(old, by_now)
         at = np.flatnonzero(pc.is_in(verdicts["source"], value_set=sources).to_numpy())
-        some = verdicts.take(pa.array(at))
-        pairs = zip(some["source"].to_pylist(), some["content"].to_pylist(), strict=True)
-        found[at] |= np.fromiter((pair in known for pair in pairs), np.bool_, len(at))
+        some = verdicts.take(pa.array(at)).select(["source", "content", "draw", "series"])
+        for place, (source, content, draw, series) in zip(
+            at.tolist(), zip(*(column.to_pylist() for column in some.columns), strict=True), strict=True
+        ):
+            of_series, floor, was_same = floors.get(source, (series, 0, True))
+            mixed = not (was_same and is_same[place])
+            found[place] |= (source, content) in known or (mixed and (series != of_series or draw < floor))
+    return found
+
+
+def _floors(old: pa.Table, by_now: str) -> dict[str, tuple[int, int, bool]]:
+    """Return of each source of a set the series of its draws, its greatest bound, and whether its strata are those of now."""
+    found: dict[str, tuple[int, int, bool]] = {}
+    same = _are_of(old, by_now).tolist()
+    columns = (old[name].to_pylist() for name in ("source", "series", "bound"))
+    for source, series, bound, is_same in zip(*columns, same, strict=True):
+        found[source] = series, max(bound, found.get(source, (0, 0))[1]), is_same
     return found
 
 
@@ -200,15 +232,19 @@ class Evidences:
 
 
 def evidences(
-    verdicts: pa.Table, strata_now: npt.NDArray[np.uint8], marks: Mapping[str, Mark], store: Store
+    verdicts: pa.Table, strata_now: npt.NDArray[np.uint8], marks: Mapping[str, Mark], store: Store, by_now: str
 ) -> Evidences:
-    """Return what verdicts say of sources, given what they were marked by before."""
+    """Return what verdicts say of sources, given what they were marked by before.
+
+    Args:
+        by_now: digest of what strata go by now, see :func:`models.drawing.strata_digest`.
+    """
     left = {source: mark.verdicts for source, mark in marks.items() if not mark.entry}
     marked = {source: mark.verdicts for source, mark in marks.items() if mark.entry}
     is_marked = pc.is_in(verdicts["source"], value_set=pa.array(sorted(marked), pa.string())).to_numpy()
-    now = audited_of(verdicts, strata_now, is_of(verdicts, left, store))
-    since = audited_of(verdicts, strata_now, is_of(verdicts, marked, store) | ~is_marked)
+    now = audited_of(verdicts, strata_now, not_since(verdicts, left, store, by_now), by_now)
+    since = audited_of(verdicts, strata_now, not_since(verdicts, marked, store, by_now) | ~is_marked, by_now)
     return Evidences(now, since, marks)
 
 
-NOTHING = Evidences(*(audited_of(VERDICTS.empty_table(), np.zeros(0, np.uint8), np.zeros(0, np.bool_)),) * 2, {})
+NOTHING = Evidences(*(audited_of(VERDICTS.empty_table(), np.zeros(0, np.uint8), np.zeros(0, np.bool_), ""),) * 2, {})

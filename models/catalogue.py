@@ -36,7 +36,7 @@ from models.tag_pass import LayerRef
 from models.tally import COUNTS
 from models.verdicts import DOORS
 
-FORMAT = 3
+FORMAT = 4
 
 AVERAGE, MOST = 256, 1024
 """Splits of a segment, about and at most; a shard is never divided, so one of more splits makes a longer segment."""
@@ -52,7 +52,7 @@ ROWS = pa.schema(
         *((name, pa.int64()) for name in ("index", "of", "size", "entries", "lost", "characters", *TOTALS)),
         *(
             (name, pa.string())
-            for name in ("release", "errors", "reasons", "flow", "works", "languages", "withdrawn", "body")
+            for name in ("release", "errors", "reasons", "flow", "works", "causes", "languages", "withdrawn", "body")
         ),
     ]
 )
@@ -100,7 +100,7 @@ def _made_by(taggers: tuple[tuple[str, str], ...], counting: str, withdrawn: str
 
 def wanted_by(job: Job) -> str:
     """Return what rows must have in ``made_by`` so that nothing needs to be looked up in layers."""
-    return made_by(job.wanted, job.policy.counting_digest, job.withdrawn)
+    return made_by(job.wanted, job.policy.tallying_digest, job.withdrawn)
 
 
 def kind_of(columns: Columns, source_from: str) -> str:
@@ -537,6 +537,7 @@ def released_facts(released: Released) -> tuple[dict[str, Any], dict[str, Any]]:
         "reasons": as_json(dict(released.reasons)),
         "flow": as_json(dict(released.flow)),
         "works": as_json(dict(released.works)),
+        "causes": as_json(dict(released.causes)),
         **{name: released.counts[name] for name in TOTALS},
     }
     files = [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files]
@@ -565,6 +566,7 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         tuple((sha256, title, count) for sha256, title, count in body.get("purged", ())),
         orjson.loads(facts["flow"]),
         orjson.loads(facts["works"]),
+        orjson.loads(facts["causes"]),
     )
     return Row(
         split,

@@ -66,6 +66,20 @@ class KindFacts:
 
 
 @dataclass(frozen=True)
+class Reviewed:
+    """The tests of the whole corpus (9.2) that the ledger of reviews holds, in the order in which they were entered.
+
+    Attributes:
+        human: samples judged by people, see :func:`models.review_standing.standing`.
+        technical: what held-out detectors found, as the ledger has it, each with ``check``, its id, and ``in_common``, what it has in common with the
+            detectors of this release.
+    """
+
+    human: Sequence[Mapping[str, Any]] = ()
+    technical: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that checks look at, of one release.
 
@@ -82,7 +96,7 @@ class Facts:
         by_kind: by kind of a source registry.
         ended: sources with clean records of which no entry is valid any more, or yet.
         keyword_since: the first release in a row that had the same lists as this one, its date, and whether an earlier one had others.
-        reviews: entries of the ledger of reviews.
+        reviews: what the ledger of reviews holds of this release and others.
     """
 
     manifest: Mapping[str, Any]
@@ -97,7 +111,7 @@ class Facts:
     by_kind: Mapping[str, KindFacts]
     ended: int
     keyword_since: tuple[int, str, bool] | None
-    reviews: int
+    reviews: Reviewed
 
     @property
     def job(self) -> Mapping[str, Any]:
@@ -401,19 +415,63 @@ def classifier_covers(facts: Facts) -> Shown:
 
 
 def human_test(facts: Facts) -> Shown:
-    """9.2 a: what the ledger of reviews holds; its figures are told by ``winnow review``."""
-    return _reviewed(facts)
+    """9.2 a: people judged 4,000 records of this release, or all, and at least 96 % are qualified."""
+    return _tested(facts, facts.reviews.human, _human)
 
 
 def technical_test(facts: Facts) -> Shown:
-    """9.2 b: as for 9.2 a. What the filtering detectors themselves found is no test: it passes by construction."""
-    return _reviewed(facts)
+    """9.2 b: a detector that had no part in filtering looked at a tenth of this release, and at least 98 % are qualified."""
+    return _tested(facts, facts.reviews.technical, _technical)
 
 
-def _reviewed(facts: Facts) -> Shown:
-    if not facts.reviews:
+def _tested(facts: Facts, tests: Sequence[Mapping[str, Any]], told: Callable[[Mapping[str, Any]], Shown]) -> Shown:
+    """Return what tests of a release come to: one that failed counts whatever others say, so that nobody draws until it passes."""
+    release = facts.manifest["release"]
+    own = [told(each) for each in tests if each["release"] == release]
+    others = [each for each in tests if each["release"] != release]
+    evidence = [each for one in own for each in one.evidence]
+    if others and not own:
+        values = {"n": len(others), "release": max(each["release"] for each in others)}
+        evidence.append(Evidence("tested_elsewhere", values, _REVIEWS))
+    if not evidence:
         return _shown(NOT_SHOWN, Evidence("no_review", {}, "store/reviews/"))
-    return _shown(OPEN, Evidence("reviews", {"n": facts.reviews}, "winnow review status OUT"))
+    statuses = {each.status for each in own}
+    return _shown(next((each for each in (NOT_MET, MET) if each in statuses), NOT_SHOWN), *evidence)
+
+
+_REVIEWS = "winnow review status OUT"
+HUMAN_LEAST = 4_000
+"""9.2 a: how many records people check at least, or all if there are not so many."""
+
+
+def _human(test: Mapping[str, Any]) -> Shown:
+    drawn, bad, allowed = test["drawn"], test["bad"], test["allowed"]
+    values: dict[str, str | int] = {key: test[key] for key in ("sample", "drawn", "population", "bad", "allowed")}
+    said = [Evidence("human", values | {"share": _share(drawn - bad, drawn)}, _REVIEWS)]
+    kappas = [each["kappa"] for each in test["agreement"] if each["kappa"] is not None]
+    if kappas:
+        pairs: dict[str, str | int] = {"pairs": len(kappas), "least": f"{min(kappas):.2f}"}
+        said.append(Evidence("agreement", pairs, _REVIEWS))
+    if bad > allowed:
+        return _shown(NOT_MET, *said)  # whatever the rest turns out to be
+    if not test["complete"]:
+        open_ones: dict[str, str | int] = {"final": test["final"], "tasks": test["tasks"]}
+        return _shown(NOT_SHOWN, *said, Evidence("human_open", open_ones, _REVIEWS))
+    if drawn < min(HUMAN_LEAST, test["population"]):
+        return _shown(NOT_SHOWN, *said, Evidence("human_few", {"least": HUMAN_LEAST}, _REVIEWS))
+    return _shown(MET, *said)
+
+
+def _technical(test: Mapping[str, Any]) -> Shown:
+    checked, bad = test["checked"], test["bad"]
+    values: dict[str, str | int] = {key: test[key] for key in ("check", "checked", "population", "bad", "allowed")}
+    detectors = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(test["detector"]["taggers"].items()))
+    said = Evidence("technical", values | {"share": _share(checked - bad, checked), "detectors": detectors}, _REVIEWS)
+    if test["in_common"]:
+        return _shown(NOT_SHOWN, said, Evidence("not_held_out", {"which": ", ".join(test["in_common"])}, _REVIEWS))
+    if checked * 10 < test["population"]:
+        return _shown(NOT_SHOWN, said, Evidence("technical_few", {}, _REVIEWS))
+    return _shown(MET if bad <= test["allowed"] else NOT_MET, said)
 
 
 def tools_fit(facts: Facts) -> Shown:

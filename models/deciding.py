@@ -31,6 +31,7 @@ from models.decisions import (
 )
 from models.digest import canonical
 from models.errors import UsageError
+from models.removals import REASONS
 from models.sources import STATES
 from models.store import Store
 from models.strict import near_miss
@@ -79,7 +80,7 @@ def enter_release(
         ):
             return None
         ledger = Decisions(store, entries)
-        changed = changed_from(sources, ledger, said.otherwise)
+        changed = changed_from(sources, ledger, said.release, said.otherwise)
         if not len(changed) and ledger.otherwise == said.otherwise:
             return None
         write = functools.partial(pq.write_table, changed, compression="zstd")
@@ -98,9 +99,8 @@ def with_pending(ledger: Decisions, sources: pa.Table, said: Released) -> Decisi
     """
     if any(each.facts["kind"] == RELEASE and each.facts["release"] >= said.release for each in ledger.entries):
         return ledger
-    return Decisions(
-        ledger.store, ledger.entries, rows_of(changed_from(sources, ledger, said.otherwise), _facts(said), PENDING)
-    )
+    changed = changed_from(sources, ledger, said.release, said.otherwise)
+    return Decisions(ledger.store, ledger.entries, rows_of(changed, _facts(said), PENDING))
 
 
 def _facts(said: Released) -> dict[str, Any]:
@@ -116,27 +116,45 @@ def _facts(said: Released) -> dict[str, Any]:
     }
 
 
-def changed_from(sources: pa.Table, ledger: Decisions, otherwise: str) -> pa.Table:
+def changed_from(sources: pa.Table, ledger: Decisions, release: int, otherwise: str) -> pa.Table:
     """Return the states of a table of sources that are not those of the ledger, see :data:`models.decisions.CHANGE`.
 
     Args:
         sources: as of :func:`enter_release`.
-        otherwise: see :class:`Released`.
+        release, otherwise: see :class:`Released`.
     """
-    return _changed(sources, ledger.states(), ledger.otherwise, otherwise)
+    seen, held = ledger.seen(release), ledger.held()
+    # Of one that is held although somebody acknowledged it since, the hold is a new one.
+    since = {source: source not in seen or seen[source].entry < each.entry for source, each in held.items()}
+    return _changed(sources, ledger.states(), since, ledger.otherwise, otherwise)
 
 
-def _changed(sources: pa.Table, before: Mapping[str, str], was_otherwise: str, otherwise: str) -> pa.Table:
-    """Return the changes from the states before; a source of which nothing was known and still is not is never looked at by name."""
+def _changed(
+    sources: pa.Table, before: Mapping[str, str], held: Mapping[str, bool], was_otherwise: str, otherwise: str
+) -> pa.Table:
+    """Return the changes from the states before; a source of which nothing was known and still is not is never looked at by name.
+
+    That a source is on hold for its removals is a change too where it was on hold before: that hold is left in another way.
+
+    Args:
+        held: sources that were on hold for their removals, and whether nobody has acknowledged that.
+    """
     had = pa.array(sorted(source for source, state in before.items() if state != otherwise), pa.string())
     judged = sources.filter(pc.is_valid(sources["state"]))
     some = judged.filter(pc.or_(pc.not_equal(judged["state"], otherwise), pc.is_in(judged["source"], had)))
     rows = [
         row | {"previous": before.get(row["source"], was_otherwise)}
         for row in some.select(["source", "state", "collect_allowed", "train_allowed", *FIGURES, "basis"]).to_pylist()
-        if row["state"] != before.get(row["source"], otherwise)
+        if row["state"] != before.get(row["source"], otherwise) or _is_held_otherwise(row, held)
     ]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["source"])), CHANGE)
+
+
+def _is_held_otherwise(row: Mapping[str, Any], held: Mapping[str, bool]) -> bool:
+    source, basis = row["source"], row["basis"]
+    if basis.startswith(OVERRIDE):
+        return False
+    return not held.get(source, False) if basis in REASONS else source in held
 
 
 def override(store: Store, source: str, state: str, *, reviewer: str, reason: str, decided: str, until: str) -> Entry:
@@ -177,8 +195,13 @@ def override(store: Store, source: str, state: str, *, reviewer: str, reason: st
     return _made(store, make)
 
 
-def acknowledge(store: Store, source: str, *, by: str, reason: str, decided: str, release: int) -> Entry:
+def acknowledge(
+    store: Store, source: str, figures: tuple[int, int], *, by: str, reason: str, decided: str, release: int
+) -> Entry:
     """Enter that a person has looked at a source as it is in a release, and return the entry.
+
+    Args:
+        figures: what was seen: removed records, and of how many. It holds for these.
 
     Raises:
         UsageError: if it does not say who and why.
@@ -192,6 +215,8 @@ def acknowledge(store: Store, source: str, *, by: str, reason: str, decided: str
         "reason": reason.strip(),
         "as_of": decided,
         "release": release,
+        "removed": figures[0],
+        "removed_of": figures[1],
     }
     return _made(store, lambda _: facts)
 

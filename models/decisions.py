@@ -18,9 +18,11 @@ import pyarrow.compute as pc
 from models.audits import AUDITED, CONFIRMED, Mark
 from models.chain import Chain, Entry
 from models.entry_tables import EntryTables
+from models.removals import REASONS, WAS, Held, Seen
 from models.source_rule import AUDIT, BASES
 from models.sources import BLACKLISTED, CLEAN, STATES
 from models.store import Store
+from models.tally import DISTINCT
 
 FOLDER = "decisions"
 CHANGES = "decisions/changes"
@@ -41,7 +43,7 @@ JUDGED = "judged"
 """In place of a state in an override: from then on, what the figures say holds again."""
 
 FIGURES = (
-    *("read", "distinct", "unlawful", "low", "characters", "unlawful_characters", "low_characters"),
+    *("read", "removed", "removed_of", *WAS, *DISTINCT),
     *("estimate_ppm", "lower_ppm", "upper_ppm", *AUDITED, *CONFIRMED, "deff_thousandths"),
 )
 """Columns of the table of sources that a decision rests on."""
@@ -169,6 +171,34 @@ class Decisions:
                 elif before and before.entry and not basis.startswith(OVERRIDE):
                     found[source] = replace(before, entry=0)
         return found
+
+    def held(self) -> dict[str, Held]:
+        """Return the sources that releases put on hold for their removals, and since which entry; what people decided instead changes nothing of it."""
+        found: dict[str, Held] = {}
+        for entry in self.entries:
+            if entry.facts["kind"] != RELEASE:
+                continue
+            table = _TABLES.read(self.store, entry, CHANGE)
+            for row in table.select(["source", "basis", *WAS]).to_pylist():
+                source, basis = row["source"], row["basis"]
+                if basis in REASONS:
+                    was = None if row[WAS[1]] is None else (row[WAS[0]], row[WAS[1]])
+                    found[source] = Held(entry.number, basis, was)
+                elif source in found and not basis.startswith(OVERRIDE):
+                    del found[source]
+        return found
+
+    def seen(self, before: int | None = None) -> dict[str, Seen]:
+        """Return the counts of sources that people acknowledged last.
+
+        Args:
+            before: number of a release; only what was seen in earlier ones counts.
+        """
+        return {
+            each.facts["source"]: Seen(each.number, each.facts["removed"], each.facts["removed_of"])
+            for each in self.entries
+            if each.facts["kind"] == ACKNOWLEDGE and (before is None or each.facts["release"] < before)
+        }
 
     def overrides(self, as_of: str) -> dict[str, Override]:
         """Return the overrides in force on a day, by source: of each the last one decided by then, unless it has run out."""

@@ -6,13 +6,14 @@ therefore told by its *bound*: what was drawn is exactly what has ``draw < bound
 """
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.digest import digest_of
 from models.errors import UsageError
 from models.tally import STRATA
 
@@ -57,6 +58,16 @@ def record_values(records: pa.Table) -> list[bytes]:
     """
     columns = records["id"].to_pylist(), records["content"].to_pylist(), records["source"].cast(pa.string()).to_pylist()
     return [b"record\0" + name + content + source.encode() for name, content, source in zip(*columns, strict=True)]
+
+
+def strata_digest(taggers: Mapping[str, str], counting: str) -> str:
+    """Return the digest of what puts records into strata: all taggers, and what counts as unlawful.
+
+    Args:
+        taggers: digests by name.
+        counting: see :attr:`models.policy.Policy.counting_digest`.
+    """
+    return digest_of({"taggers": dict(taggers), "counting": counting})
 
 
 def task_id(salt: bytes, purpose: str, content: bytes) -> str:

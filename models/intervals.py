@@ -130,6 +130,35 @@ def mover(
     return Interval(estimate, np.where(known, low, 0.0), np.where(known, high, 1.0))
 
 
+def moved(
+    before: tuple[npt.ArrayLike, npt.ArrayLike],
+    now: tuple[npt.ArrayLike, npt.ArrayLike],
+    z: float,
+    times: float = 1.0,
+    effect: npt.ArrayLike = 1.0,
+) -> Flags:
+    """Return where two shares are further apart than ``times`` what their intervals allow.
+
+    With Wilson's limits ``l`` and ``u`` of each share, the allowance of ``p > q`` is ``sqrt((p - l_p)**2 + (u_q - q)**2)``, the arms that face
+    each other (Newcombe 1998, method 10, which is MOVER of a difference). So ``times = 1`` tells where the interval of the difference does not hold
+    0. Where there was no record before, or is none now, nothing moved.
+
+    Args:
+        before, now: counts, of how many records how many have what is counted.
+        z, effect: as in :func:`wilson`.
+
+    Raises:
+        ValueError: as :func:`wilson`.
+    """
+    (was, was_low, was_high), (share, low, high) = (wilson(*counts, z, effect) for counts in (before, now))
+    with np.errstate(invalid="ignore"):
+        rises = share > was
+        own = np.where(rises, share - low, high - share)
+        other = np.where(rises, was_high - was, was - was_low)
+        allowed = np.sqrt(np.square(own) + np.square(other))
+        return np.asarray(np.abs(share - was) > times * allowed)
+
+
 def rogan_gladen(
     flagged: npt.ArrayLike,
     records: npt.ArrayLike,

@@ -45,6 +45,7 @@ class Job:
         overrides: what people decided about sources, see :func:`models.overrides.keep_in_force`; empty for nothing.
         verdicts: what people found in records, see :func:`models.audits.keep_verdicts`; empty for nothing.
         marks: sources that verdicts put on the blacklist before, see :func:`models.audits.keep_marks`; empty for none.
+        before: what the last release counted of sources, see :func:`models.removals.keep_before`; empty for nothing.
         max_dead_share_ppm, max_dead_least: dead letters allowed, of a million entries, and always so many.
     """
 
@@ -65,6 +66,7 @@ class Job:
     overrides: str = ""
     verdicts: str = ""
     marks: str = ""
+    before: str = ""
 
     @cached_property
     def wanted(self) -> dict[str, str]:

@@ -20,19 +20,21 @@ from models.agenda import Agenda, Portion, together
 from models.audits import NOTHING as NO_VERDICTS
 from models.audits import Evidences, evidences, present_strata, read_marks, read_verdicts, shards_of
 from models.bundle import Bundle, Receipts, read_bundle
+from models.drawing import strata_digest
 from models.errors import DeadLetterLimitError, UsageError
 from models.job import Job
 from models.layer import Merged
 from models.policy import Decider
+from models.removals import WAS
 from models.shard import Split
 from models.sketch_files import gather, mark_of, read_rows, rows_of
-from models.source_states import counted_of, write_states
+from models.source_states import add_before, counted_of, write_states
 from models.sources import SourceStates, StatesByName
 from models.standing import Standing, stand, stood
 from models.store import Store
 from models.summing import Sums
 from models.tag_pass import LayerRef, read_merged
-from models.tally import COUNTS
+from models.tally import ALL_RECORDS, COUNTS
 from models.whole_sources import FIGURES, Records, Recount, is_open, totals
 
 
@@ -43,12 +45,14 @@ class StateFile:
     Attributes:
         name: in the store.
         sources: name of the full table of sources in the store.
+        moves: name of the table of those that moved, see :data:`models.source_states.MOVES`.
         splits: how many splits were tallied.
         agenda: name of the agenda that has them.
     """
 
     name: str
     sources: str
+    moves: str
     splits: int
     agenda: str
 
@@ -127,15 +131,16 @@ def judge_sources(agenda: Agenda, bundles: Iterable[Bundle], job: Job, store: St
     """
     all_of = _AllOf(agenda, {each.number: each for each in bundles}, job, store)
     sketches: list[str] = []
-    with Sums(dict.fromkeys(counted_of(job.policy.sources), "sum"), folder) as sums:
+    with Sums(dict.fromkeys((*counted_of(job.policy.sources), *WAS), "sum"), folder) as sums:
         check_dead(all_of.tallied(sums), job)
         all_of.check_yield()
+        add_before(sums, job, store)
         evidences_now = _evidences(all_of, job, store)
         if job.policy.sources.sketched:
             sketches = [all_of.sketch(portion, number, folder) for number, portion in enumerate(all_of.portions)]
             _count_whole(all_of, sketches, evidences_now, sums, folder)
         states, named, counts = write_states(sums, evidences_now, job, store, folder)
-    file = StateFile(named[0], named[1], agenda.splits, agenda.name)
+    file = StateFile(*named, agenda.splits, agenda.name)
     work, splits, size = [], 0, 0
     for number, portion in enumerate(all_of.portions):
         due = all_of.due(portion, number, states)
@@ -156,7 +161,8 @@ def _evidences(all_of: "_AllOf", job: Job, store: Store) -> Evidences:
     twins = dict(all_of.agenda.facts(store)["twins"])
     splits = all_of.known_of(shards_of(verdicts, twins))
     strata_now = present_strata(verdicts, twins, splits, Decider(job.policy))
-    return evidences(verdicts, strata_now, read_marks(store, job.marks), store)
+    by_now = strata_digest(job.wanted, job.policy.counting_digest)
+    return evidences(verdicts, strata_now, read_marks(store, job.marks), store, by_now)
 
 
 def _count_whole(all_of: "_AllOf", sketches: Sequence[str], evidences_now: Evidences, sums: Sums, folder: Path) -> None:
@@ -216,7 +222,7 @@ class _AllOf:
         """Give the entries of every split, and add up the tallies of all but twins on the way."""
         for number, portion in enumerate(self.portions):
             # Over whole sources distinct records are not added up: the same text may stand in many splits.
-            counts = COUNTS[:1] if self.job.policy.sources.sketched else COUNTS
+            counts = ALL_RECORDS if self.job.policy.sources.sketched else COUNTS
             standing = self.stand(portion, number, counts)
             tallies = standing.tallies
             if any(standing.twins):

@@ -43,18 +43,20 @@ from models.policy import Sources
 from models.registered import keep_registry
 from models.release_pass import Released
 from models.release_split import breakdown_of
+from models.removals import WAS
+from models.rollups import keep_rollups
 from models.sketches import COUNTED, SPLIT
 from models.source_reading import SourceReading
-from models.source_rule import BASES, uses
-from models.source_states import BY_VERDICTS, judged_schema
+from models.source_rule import uses
+from models.source_states import BASES, BY_VERDICTS, judged_schema
 from models.sources import STATES
 from models.standing import Stood, stood, tallies_of
 from models.store import Store
 from models.summing import GroupWriter, How, Sums
-from models.tally import COUNTS
+from models.tally import COUNTS, DISTINCT
 from models.verdicts import DOORS
 
-_SUMMED = ("read", *COUNTS[1:], "estimate_ppm", *BY_VERDICTS)
+_SUMMED = ("read", "removed", "removed_of", *WAS, *DISTINCT, "estimate_ppm", *BY_VERDICTS)
 
 SOURCES = pa.schema(
     [
@@ -82,6 +84,9 @@ class Outcome:
         sources: table of sources, name in the store.
         breakdown: see :mod:`models.breakdown`, name in the store.
         registry: see :mod:`models.registered`, name in the store.
+        rollups: see :mod:`models.rollups`, name in the store.
+        moves: sources of which suddenly more or less is removed, see :data:`models.source_states.MOVES`, name in the store. It hangs on the last
+            release, and is no part of the catalogue.
         counts: of the corpus.
         work: what this run had to do: splits tagged and released, splits of the corpus, new shards. It follows from the agenda, so that a
             job that an engine starts again says the same.
@@ -97,6 +102,8 @@ class Outcome:
     sources: str
     breakdown: str
     registry: str
+    rollups: str
+    moves: str
     counts: Mapping[str, int]
     work: Mapping[str, int]
     twins: tuple[tuple[str, str], ...]
@@ -113,6 +120,7 @@ class Outcome:
             "sources": self.sources,
             "breakdown": self.breakdown,
             "registry": self.registry,
+            "rollups": self.rollups,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -242,7 +250,7 @@ class _Concluding:
             columns = self.receipts.columns
             layers = orjson.loads(columns["layers"][each.receipt])
             row |= {name: columns[name][each.receipt] for name in _TAGGED}
-            counting = self.job.policy.counting_digest
+            counting = self.job.policy.tallying_digest
             new.append(tagged_facts(layers, self.job.wanted, counting, self.job.withdrawn))
         if release is not None:
             new.append(released_facts(release))
@@ -312,6 +320,8 @@ def conclude(
         sources,
         keep_total(catalogue, counts, store, folder),
         keep_registry(sources, job, store, folder),
+        keep_rollups(sources, job.reading.keys is not None, store, folder),
+        judged.states.moves,
         counts,
         {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},
         tuple((path, twin) for path, twin in facts["twins"]),
@@ -351,14 +361,16 @@ class _Sources:
 
     def write(self, path: Path) -> None:
         judged = judged_schema(self.policy)
-        names = dict.fromkeys(name for name in judged.names if name not in ("source", "records"))
+        names = dict.fromkeys("removed_of" if name == "records" else name for name in judged.names if name != "source")
         how: dict[str, How] = {"read": "sum", "least": "min", "most": "max", **dict.fromkeys((*names, *DOORS), "sum")}
         with Sums(how, self.folder) as sums:
             for ref in self.catalogue.segments:
                 sums.add(self._read(ref))
             with pq.ParquetFile(self.store.local(self.judged.states.sources)) as file:
-                for batch in file.iter_batches(columns=["source", *names]):
-                    sums.add(pa.Table.from_batches([batch]))
+                for batch in file.iter_batches():
+                    table = pa.Table.from_batches([batch])
+                    # Twins are read, and tallied once.
+                    sums.add(table.rename_columns(["removed_of" if n == "records" else n for n in table.column_names]))
             writer = GroupWriter(path, SOURCES)
             for chunk in sums.chunks():
                 writer.write(_finished(chunk, self.policy))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -127,12 +127,6 @@ class Sources(SourceReading):
     def sketched(self) -> int:
         """Up to so many distinct records of a source are counted exactly over all splits; 0 where they are counted within each."""
         return self.exact_up_to if self.duplicates == "source" else 0
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The reading as JSON values, exact; :class:`models.source_reading.SourceReading` takes them back."""
-        facts = ((name, getattr(self, name)) for name in SourceReading.model_fields)
-        return {name: str(value) if isinstance(value, Fraction) else value for name, value in facts}
 
     @property
     def actions(self) -> dict[str, str]:
@@ -254,10 +248,21 @@ class Policy(Strict):
 
     @functools.cached_property
     def counting_digest(self) -> str:
-        """Digest of what makes a record count as unlawful, and of what is counted of a split."""
+        """Digest of what makes a record count as unlawful."""
         unlawful = self.sources.unlawful
+        return digest_of([self._patterns(unlawful.categories), str(unlawful.at_least_score)])
+
+    @functools.cached_property
+    def tallying_digest(self) -> str:
+        """Digest of what is counted of a split: what makes a record unlawful, what removes it, and whether there is a sketch."""
+        removing = [
+            [rule.action == "redact", self._patterns(rule.match.category)]
+            + [str(value) for key, value in rule.match if key != "category"]
+            for rule in self.rules
+            if rule.action != "keep"
+        ]
         sketched = [["sketch", SKETCH, self.sources.sketched]] if self.sources.sketched else []
-        return digest_of([self._patterns(unlawful.categories), str(unlawful.at_least_score), *sketched])
+        return digest_of([self.counting_digest, sorted(removing, key=repr), *sketched])
 
     @functools.cached_property
     def judging_digest(self) -> str:
@@ -360,6 +365,15 @@ class Decider:
             return False
         places, _ = self._look_up(Finding(0, tagger, category, "", 1.0))
         return any(self.policy.rules[place].action == "redact" for place, _ in places)
+
+    def may_remove(self, tagger: str, category: str) -> bool:
+        """Return whether findings of this tagger and category can send a record to quarantine or drop it, given enough of them."""
+        if category == ERROR:
+            return False
+        places, _ = self._look_up(Finding(0, tagger, category, "", 1.0))
+        return category == UNSCANNED or any(
+            self.policy.rules[place].action in ("quarantine", "drop") for place, _ in places
+        )
 
     def _always_answers(self, finding: Finding) -> bool:
         return any(self.policy.rules[place].match.is_unconditional for place, _ in self._look_up(finding)[0])

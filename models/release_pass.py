@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.causes import causes_of
 from models.digest import digest_of
 from models.documents import Documents
 from models.errors import ConservationError
@@ -34,7 +35,7 @@ from models.view import octets
 from models.withdrawals import REASON
 from models.writers import TableWriter
 
-VERSION = 5
+VERSION = 6
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"
@@ -58,6 +59,7 @@ class Released:
         flow: how many records that were not simply kept left by which action, as ``action\\trule\\ttagger`` of the reason that
             decided; the tagger is empty for the state of a source. Dead letters are in ``errors``.
         works: how many records match each registered work, and the longest span in characters, see :func:`works_of`.
+        causes: how many records were removed for what was found in them, and by what alone, see :func:`models.causes.causes_of`.
     """
 
     digest: str
@@ -69,6 +71,7 @@ class Released:
     purged: tuple[tuple[str, str, int], ...] = ()
     flow: Mapping[str, int] = field(default_factory=dict)
     works: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    causes: Mapping[str, int] = field(default_factory=dict)
 
 
 MOST_WORKS = 256
@@ -292,7 +295,7 @@ class ReleasePass:
                     f"{self.split.name}: {written.get(place, 0)} records written to {place}, {counts[count]} expected"
                 )
         doors, purged = self._doors(), tuple((*each, count) for each, count in sorted(self._purged.items()))
-        figures = (self._flow(), works_of(self.known.findings))
+        figures = (self._flow(), works_of(self.known.findings), causes_of(self.verdicts.outcomes.values()))
         return Released(digest, tuple(files), counts, doors, self._reasons(), self._errors(), purged, *figures)
 
     def _audit_row(self, row: int, outcome: Outcome) -> dict[str, Any]:

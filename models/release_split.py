@@ -127,6 +127,7 @@ def _to_json(released: Released, counted: pa.Table) -> str:
         "purged": [list(each) for each in released.purged],
         "flow": dict(released.flow),
         "works": {work: list(figures) for work, figures in released.works.items()},
+        "causes": dict(released.causes),
         "breakdown": as_text(counted),
     }
     return json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
@@ -145,4 +146,5 @@ def _from_json(text: bytes) -> Released:
         tuple((sha256, title, count) for sha256, title, count in facts["purged"]),
         facts["flow"],
         facts["works"],
+        facts["causes"],
     )

@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 
 from models.addressed import keep
 from models.chain import Chain, Entry
+from models.drawing import strata_digest
 from models.entry_tables import EntryTables
 from models.store import Store
+from models.tally import STRATA
 
 FOLDER = "reviews"
 SAMPLES = "reviews/samples"
@@ -71,6 +73,9 @@ VERDICTS = pa.schema(
         ("bound", pa.uint64()),
         ("unlawful", pa.bool_()),
         ("shard", pa.string()),
+        ("least", pa.uint64()),
+        ("by", pa.string()),
+        ("series", pa.int64()),
     ]
 )
 """One row a distinct record of a source with a final verdict, see :func:`final_verdicts`."""
@@ -235,7 +240,10 @@ def final_verdicts(store: Store) -> pa.Table:
 
     Of each source the last sample counts of which every task is final. ``content`` is the layers' hash of a text; ``draw`` the first 8 bytes,
     big endian, of HMAC-SHA256(salt, content); ``bound`` that of its stratum in the sample: when it was drawn, every distinct record of the
-    source in that stratum with ``draw < bound`` was drawn, and has its verdict here. ``shard`` is the path of a shard that holds it.
+    source in that stratum with ``draw < bound`` was drawn, and has its verdict here. ``shard`` is the path of a shard that holds it. ``least`` is the
+    least bound of all strata that the source had then: below it every distinct record of the source was drawn, whatever its stratum; 0 where a stratum may
+    have been left out. ``by`` is the digest of what strata went by (:func:`models.drawing.strata_digest`), empty if the sample does not say it;
+    ``series`` tells draws by one salt from those by another.
 
     Raises:
         BrokenChainError: if the ledger was changed.
@@ -250,10 +258,31 @@ def final_verdicts(store: Store) -> pa.Table:
         own = pa.array([source for source, entry in last.items() if entry == name], pa.string())
         table = table.filter(pc.is_in(table["source"], value_set=own))
         words = [final.verdict for task in table["task"].to_pylist() if (final := reviews.final(task)) is not None]
-        unlawful = pa.array([word == UNLAWFUL for word in words], pa.bool_())
-        parts.append(table.append_column("unlawful", unlawful).select(VERDICTS.names).cast(VERDICTS))
+        table = table.append_column("unlawful", pa.array([word == UNLAWFUL for word in words], pa.bool_()))
+        facts = reviews.samples[name].facts
+        by = strata_digest(facts["taggers"], facts["counting"]) if "taggers" in facts else ""
+        said = {
+            "least": _least_bounds(table, facts),
+            "by": pa.repeat(by, len(table)),
+            "series": pa.repeat(facts["series"], len(table)),
+        }
+        for column, values in said.items():
+            table = table.append_column(column, values)
+        parts.append(table.select(VERDICTS.names).cast(VERDICTS))
     found = pa.concat_tables([VERDICTS.empty_table(), *parts])
     return found.sort_by([("source", "ascending"), ("content", "ascending")]).combine_chunks()
+
+
+def _least_bounds(drawn: pa.Table, facts: Mapping[str, Any]) -> pa.Array:
+    """Return the least bound over the strata of each row's source; 0 where so few were drawn that a stratum may have got none."""
+    if facts["size"] < len(STRATA):
+        return pa.repeat(pa.scalar(0, pa.uint64()), len(drawn))
+    least = drawn.group_by("source", use_threads=False).aggregate([("bound", "min")])
+    return (
+        least["bound_min"]
+        .take(pc.index_in(drawn["source"], value_set=least["source"].combine_chunks()))
+        .combine_chunks()
+    )
 
 
 def _complete(reviews: Reviews) -> Iterator[Sample]:

@@ -2,14 +2,37 @@
 
 import math
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from models.reading_words import reading_words
 from models.strict import Cluster, Quantile, Share, Strict
 
 Use = Literal["hold", "collect", "allow"]
 """What an undecided source is good for: nothing, to be collected and judged further, or to be trained on as well."""
+
+
+class Removals(Strict):
+    """What is watched of removals: records that the rules quarantine or drop for what was found in them, whatever the state of their source.
+
+    A source *moved* if its removal rate is further from that of the last release than ``intervals`` times what their two intervals allow
+    (:func:`models.intervals.moved`), and by ``least`` at least. Nearly *all* of it is removed if the lower limit of its rate is ``nearly_all`` or more.
+
+    Attributes:
+        then: what becomes of such a source. ``tell``: the report names it. ``hold``: it is on hold until a person acknowledges it. ``tell``,
+            because a hold depends on the last release, so that nights in another order would not end in the same tables.
+        intervals: how many times the interval of the difference at ``z_clean`` a rate has to move.
+        least: how far it has to move at all; in a large source the smallest drift is sure.
+        nearly_all: the rate from which on nearly all is removed.
+        one_cause: if a single term or rule alone causes more than this share of all removals of the corpus, the report names it.
+    """
+
+    then: Literal["tell", "hold"] = "tell"
+    intervals: Quantile = Fraction(3)
+    least: Share = Fraction(2, 100)
+    nearly_all: Share = Fraction(95, 100)
+    one_cause: Share = Fraction(1, 2)
 
 
 class SourceReading(Strict):
@@ -31,6 +54,7 @@ class SourceReading(Strict):
         latest_batch: whether the state is the worse of all counts and those of the latest batch. ``ignore``, because ``worst`` cuts the usable
             among clean sources from 83 to 55 % and raises false blacklistings from 1.3 to 8.1 of 600 in 30 nights (docs/source-rule.md).
         watch_use, on_insufficient: what such sources are good for.
+        removals: sources of which suddenly more or less is removed, or nearly all, and what alone removes much.
     """
 
     reading: Literal["literal", "interval"] = "literal"
@@ -48,6 +72,7 @@ class SourceReading(Strict):
     latest_batch: Literal["worst", "ignore"] = "ignore"
     watch_use: Use = "hold"
     on_insufficient: Use = "hold"
+    removals: Removals = Removals()
 
     @model_validator(mode="after")
     def _check(self) -> "SourceReading":
@@ -60,12 +85,30 @@ class SourceReading(Strict):
         return self
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """The reading as JSON values, exact; :class:`SourceReading` takes them back."""
+        return {name: _exact(getattr(self, name)) for name in SourceReading.model_fields}
+
+    @property
     def words(self) -> str:
         """The reading in words, to be printed beside every table, with these parameters."""
+        return self.words_in("en")
+
+    def words_in(self, language: str) -> str:
+        """Return the reading in words of a language of :data:`models.reading_words.LANGUAGES`."""
+        said = reading_words(language)
+        removals = said.removals.format(
+            moved=_number(self.removals.intervals),
+            least_move=percent(self.removals.least),
+            nearly=percent(self.removals.nearly_all),
+            cause=percent(self.removals.one_cause),
+            clean=_number(self.z_clean),
+            then=said.then[self.removals.then],
+        )
         if self.reading == "literal":
-            return _LITERAL.format(limit=percent(self.limit), min_records=self.min_records)
+            return said.literal.format(limit=percent(self.limit), min_records=self.min_records, removals=removals)
         sure = math.erf(float(self.z_clean) / math.sqrt(2))
-        return _INTERVAL.format(
+        return said.interval.format(
             limit=percent(self.limit),
             leave=percent(self.leave_limit),
             sure=f"{100 * sure:.4g}%",
@@ -79,9 +122,10 @@ class SourceReading(Strict):
             correlation=_number(self.correlation),
             example=_number(1 + 19 * self.correlation),
             least=_number(self.least_informative),
-            timing=_TIMING[self.latest_batch],
-            watch=_WATCH[self.watch_use],
-            insufficient=_INSUFFICIENT[self.on_insufficient],
+            timing=said.timing[self.latest_batch],
+            watch=said.watch[self.watch_use],
+            insufficient=said.insufficient[self.on_insufficient],
+            removals=removals,
         )
 
 
@@ -94,41 +138,10 @@ def _number(value: Fraction) -> str:
     return f"{float(value):.12g}"
 
 
-_LITERAL = """\
-- **Unit.** Record, after removing exact duplicates, before any content filter.
-- **Numerator.** Record with at least one finding of UNLAWFUL29.
-- **Basis.** Detectors, taken at their word: nobody audited the figure, and no allowance is made for their errors.
-- **States.** `blacklisted`: unlawful / distinct > {limit}, strictly, from {min_records} distinct records on; `hold`: the same with fewer; `clean`: otherwise.
-"""
-
-_TIMING = {
-    "worst": "source state = worst of {cumulative since last review, latest batch}",
-    "ignore": "source state = that of all counts since last review",
-}
-_WATCH = {
-    "hold": "may be used only if policy says `watch_use: allow`; default hold",
-    "collect": "may be collected, not trained on: policy says `watch_use: collect`",
-    "allow": "may be used: policy says `watch_use: allow`",
-}
-_INSUFFICIENT = {
-    "hold": "Not usable, not blacklisted.",
-    "collect": "May be collected, not trained on; not blacklisted.",
-    "allow": "Usable by policy, not blacklisted.",
-}
-
-_INTERVAL = """\
-- **Source key.** open/commercial: (publisher, dataset, version). self_collected and URL-pointer sets: registrable domain (eTLD+1, pinned PSL) by default, host or path prefix by override for shared hosting (blogs, CDNs, user-generated platforms). user_input: product/tenant. Roll-ups reported at every level; a decision at a parent never clears a child whose own state is worse.
-- **Unit.** Record, after exact de-duplication, *before* any content filter. Also report share by characters; if the two lie on different sides of {limit}, state is at most `watch`.
-- **Numerator.** Record contains ≥1 confirmed UNLAWFUL29 risk. Blocked information is outside: any hit drops the record and is counted apart.
-- **Timing.** `pre` on a probe; `post` on each batch; {timing}. Detector change → new epoch, old counts not merged: all records are sorted into strata anew, verdicts stay with their records.
-- **Estimate.** Two-phase: detectors scan everything and split each source into strata h (e.g. flagged-high, flagged-low, unflagged); a deterministic hash sample in each stratum is judged by humans (two annotators + adjudication). p̂ = Σ W_h·k_h/n_h.
-- **Interval.** Per stratum Wilson (l_h, u_h); MOVER: L = p̂ − √Σ[W_h(p̂_h−l_h)]², U = p̂ + √Σ[W_h(u_h−p̂_h)]², {sure} two-sided ({side} per side, z={clean}). With a single stratum this *is* the Wilson interval. With m records per near-duplicate or page-template cluster divide n by DEFF = 1+(m−1)·ICC (ICC {correlation}, m 20 → {example}).
-- **States.**
-  - `insufficient`: audited n < {min_audited}, or any stratum with W_h >{small} has no audit. {insufficient}
-  - `clean`: U ≤ {limit}. → collect/train allowed.
-  - `blacklisted`: L > {limit} (L at z={review} for a one-off review, z={nightly} for the automatic nightly decision). → neither; future records of that source are quarantined. Between the two, state is `watch/hold`: the source is not used either way, only the permanent mark waits. Left only by `manual` or U ≤ {leave} on new data: by verdicts that came since.
-  - `watch`: otherwise. Sub-flag `hold` if p̂ > {limit} (literal reading: exceeds) → not trained on; if p̂ ≤ {limit} → {watch}.
-  - `manual`: a signed override with reason, reviewer, expiry.
-- **n_min.** {min_audited}; {smallest} is the smallest n at which zero hits gives Wilson upper ≤{limit}.
-- **Classifiers.** Where nobody has audited, Rogan–Gladen from calibrated Se and Sp is triage: the state stays `insufficient`, `watch` or `hold`, with basis `rogan-gladen`; refused if Se+Sp−1 < {least}.
-"""
+def _exact(value: Any) -> Any:
+    """Return settings as JSON values, exact numbers as text."""
+    if isinstance(value, Strict):
+        value = dict(value)
+    if isinstance(value, dict):
+        return {name: _exact(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Fraction) else value

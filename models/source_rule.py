@@ -33,7 +33,7 @@ CLEAN, INSUFFICIENT, WATCH, HOLD, BLACKLISTED = range(len(STATES))
 
 DETECTOR, ROGAN_GLADEN, AUDIT, MANUAL = range(4)
 BASES = ("detector", "rogan-gladen", "audit", "manual")
-"""By code: what a state rests on."""
+"""By code: what a state rests on by its figures; see :data:`models.removals.REASONS` for more."""
 
 NOT_MANUAL = 255
 """In an array of overrides: none is in force for this source."""

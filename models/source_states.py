@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from models.addressed import keep
 from models.audits import AUDITED, CONFIRMED, Audited, Evidences
@@ -18,12 +19,14 @@ from models.intervals import Calibration, Floats, share_by_characters
 from models.job import Job
 from models.overrides import read_in_force
 from models.policy import Calibrated, Sources
+from models.removals import REASONS, WAS, Watched, read_before, watch
 from models.source_reading import SourceReading
-from models.source_rule import BASES, BLACKLISTED, Audit, Blacklist, Counts, Evidence, Judgement, judge
+from models.source_rule import BASES as BY_FIGURES
+from models.source_rule import BLACKLISTED, HOLD, Audit, Blacklist, Counts, Evidence, Judgement, judge
 from models.sources import STATES, SourceStates, StatesByName, source_keys
 from models.store import Store, scratch_file
 from models.summing import GroupWriter, Sums
-from models.tally import COUNTS, STRATA
+from models.tally import COUNTS, DISTINCT, STRATA
 
 FEW = 100_000
 """Up to so many sources that are not as most are looked up by name: a table of them is made anew for every segment."""
@@ -35,11 +38,25 @@ blacklist, or null."""
 
 MILLION = 1_000_000
 
+BASES = (*BY_FIGURES, *REASONS)
+"""By code: what the state of a judged source rests on."""
+
+MOVES = pa.schema(
+    [("source", pa.string()), ("reason", pa.string()), *((n, pa.int64()) for n in ("removed", "removed_of", *WAS))]
+)
+"""One row a source that moved, or of which nearly all is removed, held or only told of: the reason, one of
+:data:`models.removals.REASONS`, its counts, and those that it was compared with, null if there were none. Sorted by source."""
+
 
 def judged_schema(sources: Sources) -> pa.Schema:
     """Return the columns of the table of judged sources: states and bases by code, shares of a million."""
-    names = ("state", "basis", "estimate_ppm", *(BY_VERDICTS if sources.reading == "interval" else ()))
-    return pa.schema([("source", pa.string()), *((name, pa.int64()) for name in (*counted_of(sources), *names))])
+    names = (
+        *counted_of(sources),
+        *("state", "basis", "estimate_ppm"),
+        *WAS,
+        *(BY_VERDICTS if sources.reading == "interval" else ()),
+    )
+    return pa.schema([("source", pa.string()), *((name, pa.int64()) for name in names)])
 
 
 def counted_of(sources: Sources) -> tuple[str, ...]:
@@ -47,16 +64,27 @@ def counted_of(sources: Sources) -> tuple[str, ...]:
     return (*COUNTS, "counted") if sources.sketched else COUNTS
 
 
+def add_before(sums: Sums, job: Job, store: Store) -> None:
+    """Add what the last release counted of sources, as :data:`models.removals.WAS`; a source that is in it alone has no ``records`` then."""
+    before = read_before(store, job.before)
+    if not before.sources:
+        return
+    with pq.ParquetFile(store.local(before.sources)) as file:
+        for batch in file.iter_batches(columns=["source", "removed", "removed_of"]):
+            table = pa.Table.from_batches([batch]).rename_columns(["source", *WAS])
+            sums.add(table.filter(pc.is_valid(table[WAS[1]])))
+
+
 def write_states(
     sums: Sums, evidences: Evidences, job: Job, store: Store, folder: Path
-) -> tuple[SourceStates | StatesByName, tuple[str, str], dict[str, int]]:
+) -> tuple[SourceStates | StatesByName, tuple[str, str, str], dict[str, int]]:
     """Judge every source, what people decided before what the figures say.
 
     Args:
-        sums: :func:`counted_of` all sources.
+        sums: :func:`counted_of` all sources, and :data:`models.removals.WAS`.
 
     Returns:
-        The states, the names of state file and table, and how many sources have each state.
+        The states, the names of state file, table and moves (see :data:`MOVES`), and how many sources have each state.
 
     Raises:
         ConservationError: if a source has records and no distinct ones, or the other way round.
@@ -64,16 +92,19 @@ def write_states(
     policy = job.policy.sources
     otherwise = STATES.index(policy.otherwise)
     keys, codes, names = [], [], [pa.array([], pa.string())]
-    with scratch_file(folder) as path:
-        writer = GroupWriter(path, judged_schema(policy))
-        for chunk, judged in _judged(sums, evidences, job, store):
+    with scratch_file(folder) as path, scratch_file(folder) as moves_path:
+        writer, moves = GroupWriter(path, judged_schema(policy)), GroupWriter(moves_path, MOVES)
+        for chunk, judged, told in _judged(sums, evidences, job, store):
+            moves.write(told)
             keys.append(source_keys(chunk["source"]))
             codes.append(judged)
             names += chunk["source"].filter(pa.array(judged != otherwise)).chunks
             writer.write(chunk)
         writer.close()
-        table = f"states/{digest_of_file(path)}.parquet"
+        moves.close()
+        table, moved = (f"states/{digest_of_file(each)}.parquet" for each in (path, moves_path))
         store.create_once(table, path)
+        store.create_once(moved, moves_path)
     every = np.concatenate(codes)
     states = SourceStates.of_keys(np.concatenate(keys), every, otherwise)
     counts = {
@@ -81,40 +112,61 @@ def write_states(
     }
     file = keep(store, folder, "states", ".arrow", states.write)
     if len(states.keys) <= FEW:
-        return StatesByName(pa.concat_arrays(names), every[every != otherwise], otherwise), (file, table), counts
-    return states, (file, table), counts
+        return StatesByName(pa.concat_arrays(names), every[every != otherwise], otherwise), (file, table, moved), counts
+    return states, (file, table, moved), counts
 
 
 def _judged(
     sums: Sums, evidences: Evidences, job: Job, store: Store
-) -> Iterator[tuple[pa.Table, npt.NDArray[np.uint8]]]:
-    """Give the rows of the table, and the codes of their states."""
-    policy, decided = job.policy.sources, read_in_force(store, job.overrides)
+) -> Iterator[tuple[pa.Table, npt.NDArray[np.uint8], pa.Table]]:
+    """Give the rows of the table, the codes of their states, and what is to be told of removals."""
+    policy, decided = job.policy.sources, read_in_force(store, job.overrides, job.reading.keys is not None)
+    before = read_before(store, job.before)
     calibrated = tuple(each for each in policy.calibration if each.epoch in ("", job.epoch))
     marked = {source: mark.entry for source, mark in evidences.marks.items() if mark.entry}
     marks = pa.array(list(marked), pa.string()), np.array([*marked.values(), 0], np.int64)
-    for chunk in sums.chunks():
-        sources = chunk["source"]
-        if len(wrong := sources.filter(pc.is_null(pc.add(chunk["records"], chunk["distinct"])))):
+    for summed in sums.chunks():
+        is_lost = pc.xor(pc.is_null(summed["records"]), pc.is_null(summed["distinct"]))
+        if len(wrong := summed["source"].filter(is_lost)):
             raise ConservationError(f"source {wrong[0].as_py()}: tallies and sketches do not fit; run again")
+        chunk = summed.filter(pc.is_valid(summed["records"]))
+        sources = chunk["source"]
         entries = marks[1][pc.fill_null(pc.index_in(sources, value_set=marks[0]), -1).to_numpy()]
         calibration = calibration_of(sources, calibrated)
         now, since = (evidence_of(chunk, each, policy, calibration) for each in (evidences.now, evidences.since))
         found = judge(now, policy, before=Blacklist(entries > 0, since))
-        state = decided.over(sources, found.state)
-        columns: dict[str, npt.NDArray[Any] | pa.Array] = {"state": state, "basis": found.basis}
+        watched = watch(chunk, found.state, before, policy)
+        is_held = watched.trips & (policy.removals.then == "hold")
+        state = decided.over(sources, np.where(is_held, np.uint8(HOLD), found.state))
+        basis = np.where(is_held, watched.reason + np.uint8(len(BY_FIGURES)), found.basis)
+        columns: dict[str, npt.NDArray[Any] | pa.Array] = {"state": state, "basis": basis}
+        columns |= {
+            name: pa.array(was, mask=~is_held | (watched.was[1] == 0))
+            for name, was in zip(WAS, watched.was, strict=True)
+        }
         columns["estimate_ppm"] = _shares(found.interval.share, np.rint)
         if policy.reading == "interval":
             columns |= _by_verdicts(now, since, found, entries, policy)
         for name, column in columns.items():
             columns[name] = column if isinstance(column, pa.Array) else pa.array(column.astype(np.int64))
         schema = judged_schema(policy)
+        counts = [chunk["source"], *(chunk[name] for name in counted_of(policy))]
         yield (
-            pa.Table.from_arrays(
-                [*chunk.columns, *(columns[name] for name in schema.names[len(chunk.columns) :])], schema=schema
-            ),
+            pa.Table.from_arrays([*counts, *(columns[name] for name in schema.names[len(counts) :])], schema=schema),
             state,
+            _told(chunk, watched),
         )
+
+
+def _told(chunk: pa.Table, watched: Watched) -> pa.Table:
+    """Return the rows of :data:`MOVES` of a chunk."""
+    at = np.flatnonzero(watched.trips)
+    was = (pa.array(each[at], mask=watched.was[1][at] == 0) for each in watched.was)
+    some = chunk.take(pa.array(at))
+    return pa.Table.from_arrays(
+        [some["source"], pa.array(REASONS).take(pa.array(watched.reason[at])), some["removed"], some["records"], *was],
+        schema=MOVES,
+    )
 
 
 def evidence_of(chunk: pa.Table, audited: Audited, reading: SourceReading, calibration: Calibration | None) -> Evidence:
@@ -123,7 +175,7 @@ def evidence_of(chunk: pa.Table, audited: Audited, reading: SourceReading, calib
     Args:
         chunk: ``source`` and :data:`models.tally.COUNTS`.
     """
-    count = {name: chunk[name].to_numpy() for name in COUNTS[1:]}
+    count = {name: chunk[name].to_numpy() for name in DISTINCT}
     verdicts = audited.of(chunk["source"])
     cluster = np.full(len(chunk), float(reading.records_per_cluster))
     if verdicts is None:
@@ -170,7 +222,7 @@ def _by_verdicts(
         all_of, new = (none if each.audit is None else getattr(each.audit, of) for each in (now, since))
         counted = np.where(found.released[:, None], new, all_of)
         columns |= {name: counted[:, at] for at, name in enumerate(names)}
-    is_known = found.basis != BASES.index("detector")
+    is_known = found.basis != BY_FIGURES.index("detector")
     low, high = _shares(found.interval.low, np.floor), _shares(found.interval.high, np.ceil)
     columns["lower_ppm"] = pa.array(low.astype(np.int64), mask=~is_known)
     columns["upper_ppm"] = pa.array(high.astype(np.int64), mask=~is_known)

@@ -11,8 +11,13 @@ import pyarrow.compute as pc
 from models.findings import ERROR, Finding
 from models.layer import Merged
 from models.policy import Decider
+from models.removals import is_removed, may_be_removed
 
-COUNTS = ("records", "distinct", "unlawful", "low", "characters", "unlawful_characters", "low_characters")
+DISTINCT = ("distinct", "unlawful", "low", "characters", "unlawful_characters", "low_characters")
+"""Counts of records after removing exact duplicates."""
+ALL_RECORDS = ("records", "removed")
+"""Counts of records with their duplicates."""
+COUNTS = (*ALL_RECORDS, *DISTINCT)
 SCHEMA = pa.schema([pa.field("source", pa.string()), *(pa.field(n, pa.int64()) for n in COUNTS)])
 
 STRATA = ("high", "low", "unflagged")
@@ -26,7 +31,8 @@ class Tally:
     ``+`` is associative and commutative with :meth:`zero`, so Beam may add in any order.
 
     Attributes:
-        table: one row a source, sorted by source: ``records`` read; ``distinct`` of them after removing exact duplicates (equal
+        table: one row a source, sorted by source: ``records`` read; how many of these are ``removed`` by the rules, see
+            :mod:`models.removals`; ``distinct`` of them after removing exact duplicates (equal
             text of one source) within each split; how many of the distinct are ``unlawful``, which is the stratum ``high``, and how many
             are of the stratum ``low``; code points of the distinct, and of these.
     """
@@ -73,11 +79,12 @@ def tally(known: Merged, decider: Decider) -> Tally:
             "content": records["content"],
             "stratum": strata(known, decider),
             "characters": characters,
+            "removed": removed(known, decider).astype(np.int64),
         }
     ).filter(pa.array(alive))
     # Equal texts have equal lengths and findings; the worst of them only says so without relying on it.
     distinct = table.group_by(["source", "content"], use_threads=False).aggregate(
-        [("stratum", "min"), ("characters", "max"), ("content", "count")]
+        [("stratum", "min"), ("characters", "max"), ("content", "count"), ("removed", "sum")]
     )
     stratum, length = distinct["stratum_min"].to_numpy(), distinct["characters_max"].to_numpy()
     high, low = ((stratum == code).astype(np.int64) for code in (0, 1))
@@ -85,6 +92,7 @@ def tally(known: Merged, decider: Decider) -> Tally:
         {
             "source": distinct["source"],
             "records": distinct["content_count"].cast(pa.int64()),
+            "removed": distinct["removed_sum"],
             "distinct": np.ones(len(distinct), np.int64),
             "unlawful": high,
             "low": low,
@@ -108,6 +116,20 @@ def strata(known: Merged, decider: Decider) -> npt.NDArray[np.uint8]:
     for row, found in by_row(findings):
         codes[row] = not decider.unlawful(found)
     return codes
+
+
+def removed(known: Merged, decider: Decider) -> npt.NDArray[np.bool_]:
+    """Return whether the rules quarantine or drop each entry, whatever the state of its source; shape (n,). Dead letters are none."""
+    flags = np.zeros(len(known.records), np.bool_)
+    found = known.findings
+    looked_at = found.filter(may_be_removed(found, decider))["row"].unique()
+    broken = found.filter(pc.equal(found["category"], ERROR))["row"].unique()
+    # All findings of those records: a rule may want several before it acts.
+    found = found.filter(pc.and_(pc.is_in(found["row"], looked_at), pc.invert(pc.is_in(found["row"], broken))))
+    lengths = known.records["characters"].to_numpy()
+    for row, each in by_row(found):
+        flags[row] = is_removed(decider, int(lengths[row]), each)
+    return np.asarray(flags & pc.is_null(known.records["error"]).to_numpy())
 
 
 def _may_be_unlawful(findings: pa.Table, decider: Decider) -> pa.ChunkedArray:

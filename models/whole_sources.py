@@ -29,7 +29,7 @@ from models.policy import Decider, Sources
 from models.sketches import ESTIMATED, RECOUNTED, Sketch, hashes_of, total
 from models.source_rule import Evidence, judge
 from models.source_states import calibration_of
-from models.tally import COUNTS, STRATA, is_counted, strata
+from models.tally import DISTINCT, STRATA, is_counted, strata
 
 MOST = 1 << 22
 """Records that are brought together at a time; more or fewer change ranges, never figures."""
@@ -41,8 +41,8 @@ SURE = Fraction(4)
 """Quantile of Wilson's interval round the share of a sample. A sample within it of the limit is not relied upon: all is counted anew. One that
 is outside has the wrong side of the limit once in 30,000 times if the truth is at the interval's very end, hardly ever else."""
 
-FIGURES = (*COUNTS[1:], "counted")
-"""What is known of a source besides how many records were read."""
+FIGURES = (*DISTINCT, "counted")
+"""What is known of the distinct records of a source."""
 
 
 class _Run:
@@ -255,7 +255,7 @@ class Recount:
             ConservationError: if one has no record.
         """
         self._spill()
-        sums = np.zeros((len(self.sources), len(COUNTS) - 1), np.int64)
+        sums = np.zeros((len(self.sources), len(DISTINCT)), np.int64)
         for records in self._ranges():
             length = records.characters.astype(np.int64)
             high, low = (records.strata == code for code, _ in enumerate(STRATA[:2]))
@@ -266,7 +266,7 @@ class Recount:
             raise ConservationError(
                 f"source {self.sources[int(wrong[0])].as_py()}: no layer has its records; run again"
             )
-        columns = {name: sums[:, at] for at, name in enumerate(COUNTS[1:])}
+        columns = {name: sums[:, at] for at, name in enumerate(DISTINCT)}
         return pa.table({"source": self.sources, **columns, "counted": np.full(len(sums), RECOUNTED)})
 
     def _ranges(self) -> Iterator[Records]:

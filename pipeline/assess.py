@@ -19,8 +19,10 @@ from models.digest import canonical
 from models.errors import UsageError
 from models.job import Job
 from models.planning import plan_shard
+from models.source_keys import parents_of
 from models.source_states import calibration_of
-from models.tally import COUNTS
+from models.sources import BLACKLISTED
+from models.tally import DISTINCT
 from pipeline.config import Settings, absolute, input_root, make_job
 from pipeline.corpus import Corpus
 from pipeline.source_decisions import enter_changes, method_of, read_entered
@@ -68,7 +70,7 @@ def assess_probe(settings: Settings, source: str, output: str | None = None, by:
     job = make_job(settings)
     # Looked at before the work, so that a broken ledger ends it at once.
     corpus = None if output is None else _corpus(absolute(output, Path.cwd()))
-    history = _history(corpus, source, job.as_of) if corpus is not None else History()
+    history = _history(corpus, source, job) if corpus is not None else History()
     sources = job.policy.sources
     calibrated = tuple(each for each in sources.calibration if each.epoch in ("", job.epoch))
     calibration = calibration_of(pa.chunked_array([[source]], pa.string()), calibrated)
@@ -99,14 +101,20 @@ def _corpus(root: str) -> Corpus:
     return corpus
 
 
-def _history(corpus: Corpus, source: str, as_of: str) -> History:
+def _history(corpus: Corpus, source: str, job: Job) -> History:
     decisions = read_entered(corpus)
     last = decisions.latest(kinds=(RELEASE, ASSESSMENT)).get(source)
-    override = decisions.overrides(as_of).get(source)
-    return History(
-        last is not None and last["state"] == "blacklisted",
-        None if override is None else (override.entry, override.state),
-    )
+    overrides = decisions.overrides(job.as_of)
+    decided = (each.entry, each.state) if (each := overrides.get(source)) else None
+    for key in parents_of(source) if job.reading.keys is not None else ():
+        # What it lies in condemns it where nothing is worse; figures that might be are not known yet.
+        if (
+            (above := overrides.get(key))
+            and above.state == BLACKLISTED
+            and (decided is None or decided[1] != BLACKLISTED)
+        ):
+            decided = f"{above.entry} of {key}", above.state
+    return History(last is not None and last["state"] == BLACKLISTED, decided)
 
 
 def _probe(settings: Settings, source: str, job: Job) -> Probe:
@@ -131,7 +139,7 @@ def _facts(found: Assessment, job: Job, by: str) -> dict[str, Any]:
         "source": probe.source,
         "state": found.state,
         "collect_allowed": found.collect_allowed,
-        **{name: getattr(probe, name) for name in ("read", *COUNTS[1:], "dead", "unscanned", "purged")},
+        **{name: getattr(probe, name) for name in ("read", *DISTINCT, "dead", "unscanned", "purged")},
         **{name: dict(getattr(probe, name)) for name in ("errors", "risks", "blocked", "actions")},
         "estimate_ppm": found.estimate,
         "lower_ppm": lower,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.breakdown import totals
-from models.chain import Chain
-from models.clauses import Facts, KindFacts
+from models.clauses import Facts, KindFacts, Reviewed
 from models.composition import UNKNOWN, Registry, compose
 from models.decisions import read_decisions
 from models.errors import UsageError
+from models.holding_out import in_common
 from models.registered import VALID
+from models.review_standing import standing
+from models.reviews import HUMAN, read_reviews
 from pipeline.corpus import Corpus, Release
 
 _NOT_TRAINED = ("blacklisted", "hold")
@@ -99,10 +101,32 @@ def gather(corpus: Corpus, release: Release, chosen: Chosen, shown: int) -> Gath
         sources.by_kind,
         sources.ended,
         _keyword_since(corpus, release),
-        len(Chain(corpus.store, "reviews", "R", 1).entries()),
+        _reviewed(corpus, release),
     )
     personal = sum(found for value, found in findings.items() if value.split(".")[0] == "personal")
     return Gathered(facts, chosen, (personal, characters), top, sources.clean - len(top), release.sha256)
+
+
+def _reviewed(corpus: Corpus, release: Release) -> Reviewed:
+    """Return the tests of the whole corpus that the ledger of reviews holds; one of a release that lost the race for its number is none of it."""
+    reviews, job = read_reviews(corpus.store), release.manifest["job"]
+    human = [
+        standing(reviews, sample)
+        for sample in reviews.samples.values()
+        if sample.purpose == HUMAN and _is_of(sample.facts, release)
+    ]
+    technical = []
+    for name, facts in reviews.checks.items():
+        if not _is_of(facts, release):
+            continue
+        own = facts["detector"]
+        shared = in_common(own["taggers"], own["artefacts"], job["taggers"], job.get("artefacts", {}))
+        technical.append({**facts, "check": name, "in_common": shared})
+    return Reviewed(human, technical)
+
+
+def _is_of(facts: Mapping[str, Any], release: Release) -> bool:
+    return bool(facts["release"] != release.number or facts["run"] == release.manifest["run"])
 
 
 @contextmanager

@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 
 from models.catalogue import Row
 from models.layer import Layer, id_hash
+from models.removals import REASONS, WAS
 from models.tagging import IDENTIFIERS
 from models.withdrawals import REASON
 from pipeline.corpus import Corpus, Release, why_purged
 from pipeline.releases import gone
+from pipeline.removals import move_in_words
 from pipeline.withdrawals import effects_of
 from pipeline.withdrawals import in_words as told_of
 
@@ -131,11 +133,26 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
         yield f"  characters {span['start']} to {span['end']} became {span['placeholder']}"
     source = found.source
     if source is not None:
+        basis = source["basis"] or policy["basis"]
         yield (
             f"  source {source['source']}: {source['state']}, {source['unlawful']} of {source['distinct']} records unlawful "
-            f"(limit {policy['limit']}, strictly over; reading: {policy['reading']}, basis: {policy['basis']})"
+            f"(limit {policy['limit']}, strictly over; reading: {policy['reading']}, basis: {basis})"
         )
+        yield from _decided_otherwise(source, basis, manifest)
     yield f"  policy {policy['name']}@{policy['version']} {policy['digest'][:12]}"
+
+
+def _decided_otherwise(source: dict[str, Any], basis: str, manifest: dict[str, Any]) -> Iterator[str]:
+    """Say who or what decided about a source in place of its figures."""
+    if basis in REASONS:
+        was = None if source[WAS[1]] is None else (source[WAS[0]], source[WAS[1]])
+        yield f"  on hold until it is acknowledged: {move_in_words(basis, source['removed'], source['removed_of'], was)}"
+    if basis.startswith("override "):
+        entry, _, above = basis.removeprefix("override ").partition(" of ")
+        by = next((each for each in manifest.get("overridden", ()) if each["entry"] == entry), None)
+        if by is not None:
+            on = f" about {above}, in which it lies" if above else ""
+            yield f"  decided by {by['reviewer']}{on}: {by['state']} until {by['until']}"
 
 
 def _reason(reason: dict[str, Any], manifest: dict[str, Any], titles: Mapping[str, str]) -> str:

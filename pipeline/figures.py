@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.catalogue import Row
+from models.causes import Causes
 
 FORMAT = 1
 
@@ -13,6 +14,10 @@ SHARDS = 20
 """Shards with dead letters that are named; the others are added up."""
 WORKS = 100
 """Works that are named."""
+ROLLUPS = 50
+"""Roll-ups that are named."""
+MOVES = 50
+"""Sources that are named of those of which suddenly more or less is removed."""
 _HELD = 100_000
 """Works that are held while they are added up; beyond, those with fewest records go, and figures become lower bounds."""
 
@@ -31,6 +36,12 @@ class Figures:
         works_found: how many works were matched.
         works_exact: whether figures of works are exact, or lower bounds.
         languages: records and characters by language.
+        removed: records that were removed for what was found in them.
+        causes: what alone removes most of them, see :meth:`models.causes.Causes.most`.
+        moves: sources of which suddenly more or less is removed: ``count`` of them, and ``named``, at most :data:`MOVES`, those with most records
+            first: source, reason, removed, of how many, and what both were (null if nothing was there).
+        rollups: what sources come to together: ``count`` of keys above sources, and ``named``, at most :data:`ROLLUPS`, the worst and largest first: key,
+            worst state, how many sources, of how many of these it is that state, unlawful, distinct, removed, of how many.
         changes: since the release before, see :func:`pipeline.changes.changes`; empty for the first.
     """
 
@@ -43,6 +54,10 @@ class Figures:
     works_found: int = 0
     works_exact: bool = True
     languages: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    removed: int = 0
+    causes: Sequence[Sequence[Any]] = ()
+    moves: Mapping[str, Any] = field(default_factory=dict)
+    rollups: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +72,7 @@ def gather(rows: Iterable[Row]) -> Figures:
     """Add up the rows of a catalogue."""
     reasons, flow, errors, dead = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     languages: dict[str, list[int]] = {}
-    works = _Works()
+    works, causes = _Works(), Causes()
     for row in rows:
         reasons.update(row.release.reasons)
         flow.update(row.release.flow)
@@ -65,6 +80,7 @@ def gather(rows: Iterable[Row]) -> Figures:
         if row.release.counts["dead"]:
             dead[row.split.shard.path] += row.release.counts["dead"]
         works.add(row.release.works)
+        causes.add(row.release.causes)
         for language, (records, characters) in row.languages.items():
             known = languages.setdefault(language, [0, 0])
             known[0] += records
@@ -79,6 +95,8 @@ def gather(rows: Iterable[Row]) -> Figures:
         works.found,
         works.exact,
         dict(sorted(languages.items())),
+        causes.removed,
+        causes.most(),
     )
 
 

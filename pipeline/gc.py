@@ -89,7 +89,7 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
         named |= _named(corpus, corpus.manifest(number)["catalogue"])
     for run, outcome, _ in all_waiting(corpus):
         named.add(f"runs/{run}/outcome.json")
-        named |= _named(corpus, outcome.catalogue)
+        named |= {*_named(corpus, outcome.catalogue), outcome.moves}
     roots = {corpus.restricted(corpus.manifest(number)) for number in numbers} - {corpus.root}
     has_text = _may_hold_text(corpus)
     held = purge(corpus, is_trial=is_trial) if current else {}

@@ -21,6 +21,8 @@ from models.digest import digest_of, digest_of_file
 from models.job import without_words
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
+from models.reading_words import LANGUAGES
+from models.source_reading import SourceReading
 from models.sources import BLACKLISTED, HOLD, WATCH
 from pipeline import purged
 from pipeline.changes import changes
@@ -28,7 +30,9 @@ from pipeline.corpus import MANIFEST_FORMAT, Corpus
 from pipeline.figures import Figures, gather
 from pipeline.presence import check_present
 from pipeline.releases import Staged, gone
+from pipeline.removals import in_manifest, moves_of
 from pipeline.report import PAGES, render_report
+from pipeline.report_rollups import rollups_of
 from pipeline.source_decisions import enter_changes, overridden, with_override_basis
 from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
@@ -39,11 +43,15 @@ BLACKLIST_FORMAT = 2
 LISTED = (BLACKLISTED, HOLD, WATCH)
 """States that ``blacklist.json`` lists. Sources of which too little is known are none: by the interval reading they may be nearly all."""
 
-_KEPT = {"breakdown.parquet": "breakdown", "registry.parquet": "registry"}
+_KEPT = {"breakdown.parquet": "breakdown", "registry.parquet": "registry", "rollups.parquet": "rollups"}
 """Tables that the run wrote as they are published, each with what the catalogue calls it."""
+
+MOVED = "moved.parquet"
+"""Sources of which suddenly more or less is removed, see :data:`models.source_states.MOVES`."""
 
 _TABLES = (
     *_KEPT,
+    MOVED,
     "sources.parquet",
     "sources.csv",
     "blacklist.json",
@@ -144,7 +152,9 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     run = digest_of({"job": without_words(described), "splits": splits, "as_of": outcome.as_of, "base": outcome.base})[
         :16
     ]
-    figures = gather(catalogue.rows())
+    moves, rollups = moves_of(store.local(outcome.moves)), rollups_of(store.local(outcome.rollups))
+    figures = replace(gather(catalogue.rows()), moves=moves, rollups=rollups)
+    reading = SourceReading.model_validate(described["policy"]["parameters"])
     manifest = {
         "format": MANIFEST_FORMAT,
         "release": outcome.base + 1,
@@ -166,6 +176,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "withdrawals": manifest_rows(corpus, catalogue, described, outcome.base, outcome.as_of),
         "ledgers": ledgers.heads(store),
         "overridden": overridden(corpus, described),
+        "removals": in_manifest(figures, reading),
         "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [
@@ -179,6 +190,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
     with corpus.releases.staging() as folder:
         for table, name in _KEPT.items():
             shutil.copyfile(store.local(outcome.catalogue[name]), folder / table)
+        shutil.copyfile(store.local(outcome.moves), folder / MOVED)
         write_json(folder / purged.FILE, contents)
         parts = [part for row in catalogue.rows() for part in row.release.files]
         _stage(folder, figures, manifest, sources, corpus, parts)
@@ -244,8 +256,10 @@ def _cell(value: Any) -> Any:
 
 
 def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
-    """Say with every source how the rule was read."""
-    return sources.append_column("reading", pa.repeat(pa.scalar(job["policy"]["reading"]), len(sources)))
+    """Say with every source how the rule was read, and in full with the table: in its schema's metadata, by language."""
+    sources = sources.append_column("reading", pa.repeat(pa.scalar(job["policy"]["reading"]), len(sources)))
+    reading = SourceReading.model_validate(job["policy"]["parameters"])
+    return sources.replace_schema_metadata({f"reading.{each}": reading.words_in(each) for each in LANGUAGES})
 
 
 def _changes(

@@ -31,6 +31,8 @@ LINKS = (
     "sources.csv",
     "breakdown.parquet",
     "registry.parquet",
+    "rollups.parquet",
+    "moved.parquet",
     "blacklist.json",
     "purged.json",
     "manifest.json",

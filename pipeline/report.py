@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from models.causes import TERM
 from models.errors import ConservationError
 from models.sources import BLACKLISTED, HOLD
 from pipeline.figures import Figures
@@ -24,6 +25,8 @@ from pipeline.report_flow import causes, flow_plot
 from pipeline.report_markup import Markup, exact_percent, fill, joined, name, percent
 from pipeline.report_overrides import overridden_section
 from pipeline.report_plots import stacked_bar
+from pipeline.report_removals import one_cause, removals_section
+from pipeline.report_rollups import rollups_section
 from pipeline.report_sources import sources_section, state_counts
 from pipeline.report_tables import basis_section, dead_section, languages_section
 from pipeline.report_words import Words, rule_names
@@ -93,7 +96,9 @@ def _sections(
         ("totals", _totals(counts, said)),
         ("flow", _flow(counts, figures, rule_names(policy, said.language), said)),
         ("changes", changes_section(figures.changes, manifest["base"], said)),
-        ("sources", sources_section(sources, policy, counts, said)),
+        ("sources", sources_section(sources, policy, counts, said, manifest.get("overridden", ()))),
+        ("rollups", rollups_section(figures.rollups, said)),
+        ("removals", removals_section(figures, policy, counts, said)),
         ("overridden", overridden_section(manifest.get("overridden"), said)),
         ("risks", risks_section(reasons, manifest.get("coverage"), policy, said)),
         ("personal", personal_section(reasons, "personal" in taggers, said)),
@@ -185,6 +190,11 @@ def _warnings(manifest: Mapping[str, Any], said: Words) -> Markup:
     if missing := uncovered(coverage):
         what = said("warn.uncovered", missing=missing, all=len(coverage or ()))
         found.append(fill("<p>{what}</p>", what=what))
+    removals = manifest.get("removals", {})
+    if count := removals.get("moved", {}).get("count"):
+        found.append(fill("<p>{what}</p>", what=said.count(f"warn.moved.{removals['moved']['then']}", count)))
+    terms = (each for each in removals.get("one_cause", ()) if each["kind"] == TERM)
+    found += [fill("<p>{what}</p>", what=one_cause(each, {}, said)) for each in terms]
     if twins:
         pairs = (said("warn.twin", path=name(path), twin=name(twin)) for path, twin in twins)
         found.append(_listed(said.count("warn.twins", len(twins)), pairs, said))

@@ -1,6 +1,6 @@
 """The report's sources: how many are in which state, and the table, worst first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from models.audits import AUDITED, CONFIRMED
 from models.errors import ConservationError
 from models.operating import expected_blacklistings
+from models.removals import REASONS
 from models.source_reading import SourceReading
 from models.sources import BLACKLISTED, CLEAN, HOLD, WATCH
 from models.verdicts import DOORS
 from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, number, percent, table
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
+from pipeline.report_removals import removed_because
 from pipeline.report_words import Words
 
 SHOWN = 200
@@ -46,6 +48,12 @@ def state_counts(sources: pa.Table) -> dict[str, int]:
     return counts | {each["values"]: each["counts"] for each in sorted(known, key=lambda each: each["values"])}
 
 
+def _meaning(state: str, policy: Mapping[str, Any], said: Words) -> Markup:
+    """Return in a few words what a state means for records."""
+    action = policy.get("actions", {}).get(state)
+    return said(f"meaning.{action}") if action in ("quarantine", "drop") else said("meaning.one_by_one")
+
+
 def badge(state: str, said: Words) -> Markup:
     """Return a state as a badge that is told apart by word and sign, not by colour alone."""
     kind = f"state {state}" if state in _SIGNS else "state"
@@ -57,8 +65,17 @@ def badge(state: str, said: Words) -> Markup:
     )
 
 
-def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mapping[str, int], said: Words) -> Markup:
+def sources_section(
+    sources: pa.Table,
+    policy: Mapping[str, Any],
+    counts: Mapping[str, int],
+    said: Words,
+    overridden: Sequence[Mapping[str, str]] = (),
+) -> Markup:
     """Return states, shares and the table of sources.
+
+    Args:
+        overridden: as in the manifest, see :func:`pipeline.source_decisions.overridden`.
 
     Raises:
         ConservationError: if sources have more records than the corpus.
@@ -86,13 +103,19 @@ def sources_section(sources: pa.Table, policy: Mapping[str, Any], counts: Mappin
         rule=_rule(sources, policy, limit, said),
         counted=_counting(policy, said),
         states=joined(
-            fill("<li>{badge} {n}</li>", badge=badge(state, said), n=n) for state, n in state_counts(sources).items()
+            fill(
+                "<li>{badge} {n} <small>{means}</small></li>",
+                badge=badge(state, said),
+                n=n,
+                means=_meaning(state, policy, said),
+            )
+            for state, n in state_counts(sources).items()
         ),
         plot=_plot(sources, limit, said),
         table=table(
             "sources",
             head,
-            [_row(row, policy, limit, said) for row in shown.to_pylist()],
+            [_row(row, policy, limit, said, {each["entry"]: each for each in overridden}) for row in shown.to_pylist()],
             _sums(sources, counts, said),
         ),
         note=fill('<p class="note">{cut}</p>', cut=said("sources.cut", shown=SHOWN, all=len(sources)))
@@ -116,9 +139,13 @@ def _worst_first(sources: pa.Table) -> pa.Table:
 
 
 def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
-    """Return how states come about; by the interval reading with all of its parameters, and how many false marks to expect."""
+    """Return how states come about, the reading in full, and by the interval reading how many false marks to expect."""
     if policy["reading"] != "interval":
-        return said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
+        rule = said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
+        if "parameters" not in policy:
+            return rule
+        full = _in_full(SourceReading.model_validate(policy["parameters"]), said)
+        return fill("{rule}</p>{full}<p>", rule=rule, full=full)
     reading = SourceReading.model_validate(policy["parameters"])
     audited = sum(pc.fill_null(sources[name], 0).to_numpy() for name in AUDITED)
     enough = audited[audited >= reading.min_audited]
@@ -126,11 +153,19 @@ def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: W
     rule = said("sources.by_verdicts", limit=exact_percent(limit), least=reading.min_audited)
     expected = said("sources.expected", sources=len(enough), limit=exact_percent(limit), false=f"{false:.2g}")
     return fill(
-        '{rule}</p><p>{expected}</p><details><summary>{title}</summary><pre lang="en">{words}</pre></details><p>',
+        "{rule}</p><p>{expected}</p>{full}<p>",
         rule=rule,
         expected=expected,
+        full=_in_full(reading, said),
+    )
+
+
+def _in_full(reading: SourceReading, said: Words) -> Markup:
+    """Return the reading in words, in the page's language, to be opened."""
+    return fill(
+        "<details><summary>{title}</summary><pre>{words}</pre></details>",
         title=said("sources.words"),
-        words=_lines(reading.words),
+        words=_lines(reading.words_in(said.language)),
     )
 
 
@@ -145,8 +180,18 @@ def _lines(text: str) -> Markup:
     return joined((fill("{line}", line=line) for line in text.splitlines()), "\n")
 
 
-def _why(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Markup:
-    """Return in one sentence what the state of a source rests on."""
+def _why(
+    row: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    limit: Fraction,
+    said: Words,
+    overridden: Mapping[str, Mapping[str, str]],
+) -> Markup:
+    """Return in one sentence what the state of a source rests on.
+
+    Args:
+        overridden: overrides that the release went by, by their entry.
+    """
     state, basis = row["state"], row.get("basis") or policy["basis"]
     least = policy["min_records"]
     if policy["reading"] == "interval":
@@ -154,28 +199,80 @@ def _why(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Mark
     figures = {name: f"{(row.get(f'{name}_ppm') or 0) / 10_000:.4f}\u00a0%" for name in ("estimate", "lower", "upper")}
     k, n = (sum(row.get(name) or 0 for name in names) for names in (CONFIRMED, AUDITED))
     if basis.startswith("override "):
-        return said("why.override", entry=basis.removeprefix("override "))
+        entry, _, above = basis.removeprefix("override ").partition(" of ")
+        decided = overridden.get(entry, {})
+        by = {"entry": entry, "reviewer": name(decided.get("reviewer", NONE)), "until": decided.get("until", NONE)}
+        return said("why.override_above", above=name(above), **by) if above else said("why.override", **by)
+    if basis in REASONS:
+        return removed_because(basis, row, said)
     if row.get("mark") is not None:
         return said("why.mark", entry=f"D{row['mark']:04}", k=k, n=n, **figures)
     key = "why.rogan-gladen" if basis == "rogan-gladen" else f"why.{basis}.{state}"
-    return said(key, k=k, n=n, least=least, **figures) if key in said else Markup("")
+    if key not in said:
+        return Markup("")
+    unlawful, distinct = row["unlawful"] or 0, row["distinct"] or 0
+    counted = {"unlawful": unlawful, "distinct": distinct, "share": percent(unlawful, distinct)}
+    return said(key, k=k, n=n, least=least, limit=exact_percent(limit), **figures, **counted)
 
 
-def _row(row: Mapping[str, Any], policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
+def _because(
+    row: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    limit: Fraction,
+    said: Words,
+    overridden: Mapping[str, Mapping[str, str]],
+) -> Markup:
+    """Return a line below a source: what its state rests on, and what follows for the two gates and its records."""
+    return fill(
+        '<tr class="why"><td colspan="{columns}">{why}{then}</td></tr>',
+        columns=_COLUMNS,
+        why=_why(row, policy, limit, said, overridden),
+        then=_then(row, policy, said),
+    )
+
+
+def _then(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Markup:
+    """Return whether more may be collected and what there is trained on, and what becomes of the records."""
+    collect, train = row.get("collect_allowed"), row.get("train_allowed")
+    if collect is None or train is None:
+        return Markup("")
+    gates = {(True, True): "both", (True, False): "collect", (False, True): "train", (False, False): "none"}[
+        collect, train
+    ]
+    action = policy["actions"].get(row["state"])
+    if action is None or action == "keep":
+        of, removed = row.get("removed_of") or 0, row.get("removed") or 0
+        what = said("then.one_by_one", removed=removed, of=of)
+    else:
+        what = said(f"then.{action}")
+    return fill(" {gates} {what}", gates=said(f"then.gates.{gates}"), what=what)
+
+
+_COLUMNS = 7 + len(DOORS)
+"""Of the table of sources."""
+
+
+def _row(
+    row: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    limit: Fraction,
+    said: Words,
+    overridden: Mapping[str, Mapping[str, str]],
+) -> Markup:
     state, unlawful, distinct = row["state"], row["unlawful"] or 0, row["distinct"] or 0
     key = name(row["source"]) if row["source"] else fill("<em>{none}</em>", none=said("sources.none"))
     doors = {door: row[door] or 0 for door in DOORS}
     written, by_characters = (_share(row, *pair, limit, said) for pair in _PAIRS)
     return fill(
-        '<tr><th scope="row">{key}{kind}</th><td>{state} <small>{why}</small></td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
+        '<tbody class="source"><tr><th scope="row">{key}{kind}</th><td>{state}</td><td class="plot">{bar}</td><td class="n share">{percent}</td>'
         '<td class="n">{fraction}</td><td class="n soft">{by_characters}</td>'
-        '<td class="n">{read}</td>{doors}</tr>',
+        '<td class="n">{read}</td>{doors}</tr>{why}</tbody>',
         key=key,
         kind=fill(' <span class="kind">{kind}</span>', kind=said.name(f"kind.{row['kind']}", row["kind"]))
         if row.get("kind")
         else Markup(""),
         state=badge(state, said) if state else NONE,
-        why=_why(row, policy, said) if state else Markup(""),
+        why=_because(row, policy, limit, said, overridden) if state else Markup(""),
         bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit, said)
         if distinct
         else Markup(""),

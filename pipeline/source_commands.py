@@ -99,17 +99,70 @@ def source_override(
     if corpus.number:
         enter_changes(corpus)  # so that what was before this decision stands before it
     decisions = _decisions(corpus)
-    is_known = bool(decisions.history(source)) or any(_rows(corpus, decisions, days[0], source))
+    is_known = (
+        bool(decisions.history(source))
+        or any(_rows(corpus, decisions, days[0], source))
+        or bool(_below(corpus, source))
+    )
     if not unseen and not is_known:
         raise UsageError(
             f"no source {source} in release {corpus.number}; see: winnow source list {output}. To decide before it comes: --unseen"
         )
     entry = override(corpus.store, source, state, reviewer=reviewer, reason=reason, decided=days[0], until=days[1])
+    reach = ""
+    if below := _below(corpus, source):
+        reach = (
+            f", and so are the {below:,} sources at or below it that are not worse"
+            if state != "clean"
+            else ", not what lies below it"
+        )
     out.print(
-        f"{entry.id}: {source} is {state} by decision of {entry.facts['actor']} in runs as of {days[0]} to {days[1]}; "
+        f"{entry.id}: {source} is {state} by decision of {entry.facts['actor']} in runs as of {days[0]} to {days[1]}{reach}; "
         "in force from the next run on",
         markup=False,
     )
+
+
+@app.command("acknowledge")
+def source_acknowledge(
+    output: Output,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE…", help="Keys of sources, as the tables show them.")],
+    by: Annotated[str, typer.Option(help="Who looked at them, by name.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="What was seen, or a reference.", show_default=False)],
+    decided: Annotated[str | None, typer.Option(help="The day; default is today in UTC.")] = None,
+) -> None:
+    """Say that sources on hold for their removals may be used as they are now: the figures decide again, and the next comparison is with these."""
+    from models.deciding import acknowledge
+    from pipeline.source_decisions import enter_changes
+
+    corpus = corpus_at(output)
+    today = day("--decided", decided)
+    corpus.check_exists()
+    enter_changes(corpus)
+    decisions = _decisions(corpus)
+    held, seen, wanted = decisions.held(), decisions.seen(), list(dict.fromkeys(sources))
+    figures = {}
+    for source in wanted:
+        now = next(iter(_rows(corpus, decisions, today, source)), None)
+        if source not in held:
+            raise UsageError(
+                f"{source}: it is not on hold for its removals, so there is nothing to acknowledge; nothing was entered. "
+                f"To decide in place of the figures: winnow source override {output} {source}"
+            )
+        if source in seen and seen[source].entry > held[source].entry:
+            raise UsageError(f"{source}: D{seen[source].entry:04} acknowledges it; run again. Nothing was entered")
+        if now is None:
+            raise UsageError(f"{source}: release {corpus.number} has no record of it; nothing was entered")
+        figures[source] = now["removed"], now["removed_of"]
+    for source in wanted:
+        entry = acknowledge(
+            corpus.store, source, figures[source], by=by, reason=reason, decided=today, release=corpus.number
+        )
+        removed, of = figures[source]
+        out.print(
+            f"{entry.id}: {entry.facts['actor']} has seen {source} with {removed:,} of {of:,} records removed; in force from the next run on",
+            markup=False,
+        )
 
 
 @app.command("export")
@@ -197,6 +250,17 @@ def _rows(corpus: "Corpus", decisions: "Decisions", as_of: str, only: str | None
                     if over is None
                     else {"entry": over.entry, "state": over.state, "until": over.until},
                 }
+
+
+def _below(corpus: "Corpus", key: str) -> int:
+    """Return how many sources of the current release lie at or below a key that is more than one source."""
+    import pyarrow.parquet as pq
+
+    if not corpus.number:
+        return 0
+    with corpus.release().fetched("rollups.parquet") as path:
+        found = pq.read_table(path, columns=["sources"], filters=[("key", "=", key)])["sources"].to_pylist()
+    return int(found[0]) if found else 0
 
 
 def _json(row: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from models.audits import keep_marks, keep_verdicts
 from models.deciding import Released, changed_from, enter_release, with_pending
 from models.decisions import FIGURES, Decisions, read_decisions
 from models.job import Job
-from models.overrides import keep_in_force, read_in_force
+from models.overrides import InForce, keep_in_force, read_in_force
+from models.removals import Before, keep_before
 from models.reviews import final_verdicts
 from models.store import Store
 from pipeline.corpus import Corpus, Release
@@ -36,11 +37,22 @@ def with_decisions(job: Job, corpus: Corpus) -> Job:
     if job.policy.sources.reading == "interval":
         verdicts = keep_verdicts(final_verdicts(store), store, store.scratch)
         marks = keep_marks(decisions.marks(), store, store.scratch)
-    if (overrides, verdicts, marks) == (job.overrides, job.verdicts, job.marks):
+    before = keep_before(_before(corpus, decisions), store, store.scratch)
+    if (overrides, verdicts, marks, before) == (job.overrides, job.verdicts, job.marks, job.before):
         return job
-    job = replace(job, overrides=overrides, verdicts=verdicts, marks=marks)
+    job = replace(job, overrides=overrides, verdicts=verdicts, marks=marks, before=before)
     assert job.wanted is not None  # computed here, once, and sent along: workers need not hash artefacts again
     return job
+
+
+def _before(corpus: Corpus, decisions: Decisions) -> Before:
+    """Return what the next run compares sources with."""
+    number, table = corpus.number, ""
+    if number:
+        table = corpus.manifest(number)["catalogue"]["sources"]
+        if not {"removed", "removed_of"} <= set(pq.read_schema(corpus.store.local(table)).names):
+            table = ""  # of a version that did not count what is removed
+    return Before(number, table, decisions.held(), decisions.seen())
 
 
 def method_of(policy: Mapping[str, Any]) -> str:
@@ -54,17 +66,24 @@ def method_of(policy: Mapping[str, Any]) -> str:
 
 def with_override_basis(sources: pa.Table, corpus: Corpus, job: Mapping[str, Any]) -> pa.Table:
     """Say with every source that a person decided on by which entry of the ledger; other sources keep their basis."""
-    in_force = read_in_force(corpus.store, job.get("overrides", ""))
-    if not in_force.entries:
-        return sources
     at = sources.schema.get_field_index("basis")
-    return sources.set_column(at, "basis", in_force.basis(sources["source"], sources["basis"]))
+    said = in_force(corpus.store, job).basis(sources["source"], sources["state"], sources["basis"])
+    return sources.set_column(at, "basis", said)
+
+
+def in_force(store: Store, job: Mapping[str, Any]) -> InForce:
+    """Return the overrides that a run went by.
+
+    Args:
+        job: as a manifest describes it.
+    """
+    return read_in_force(store, job.get("overrides", ""), job["source_from"] == "keys")
 
 
 def overridden(corpus: Corpus, job: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the overrides that a run went by, sorted by source: ``source``, ``state``, ``entry`` of the ledger, ``reviewer``, ``until``."""
-    in_force = read_in_force(corpus.store, job.get("overrides", ""))
-    if not in_force.entries:
+    decided = in_force(corpus.store, job)
+    if not decided.entries:
         return []
     said = {each.id: each.facts for each in read_decisions(corpus.store).entries}
     return [
@@ -75,7 +94,7 @@ def overridden(corpus: Corpus, job: Mapping[str, Any]) -> list[dict[str, str]]:
             "reviewer": said[entry]["actor"],
             "until": said[entry]["until"],
         }
-        for source, (entry, state) in sorted(in_force.entries.items())
+        for source, (entry, state) in sorted(decided.entries.items())
     ]
 
 
@@ -112,7 +131,7 @@ def verify_states(release: Release, store: Store) -> Iterator[str]:
     number = release.number
     entries = read_decisions(store).entries
     then = Decisions(store, [each for each in entries if each.facts.get("release", 0) <= number])
-    changed = changed_from(_judged(release), then, _said(release.manifest).otherwise)
+    changed = changed_from(_judged(release), then, number, _said(release.manifest).otherwise)
     if len(changed):
         first = changed.slice(0, 1).to_pylist()[0]
         yield (

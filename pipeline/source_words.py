@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.audits import AUDITED, CONFIRMED
+from models.removals import REASONS
 from models.sources import CLEAN
+from pipeline.removals import move_in_words
 
 
 def line_of(row: Mapping[str, Any]) -> str:
@@ -15,6 +17,11 @@ def line_of(row: Mapping[str, Any]) -> str:
     """
     if row["state"] is None:
         return plain(f"{row['source']}  not judged")
+    if row["basis"] in REASONS:
+        was = None if row["was_removed_of"] is None else (row["was_removed"], row["was_removed_of"])
+        moved = f"; {move_in_words(row['basis'], row['removed'], row['removed_of'], was)}; not used until acknowledged"
+    else:
+        moved = ""
     share = f"{row['unlawful'] / row['distinct']:.2%}" if row["distinct"] else "-"
     figures = f"{row['unlawful']:,} of {row['distinct']:,} unlawful ({share}){_counted(row)}"
     if row["upper_ppm"] is not None:
@@ -23,7 +30,7 @@ def line_of(row: Mapping[str, Any]) -> str:
     over = row["override"]
     told = f"; by {over['entry']} {over['state']} until {over['until']}" if over else ""
     return plain(
-        f"{row['source']}  {row['state']}: {figures}, basis {row['basis']}{_gates(row)}{_held_by(row)}{since}{told}"
+        f"{row['source']}  {row['state']}: {figures}, basis {row['basis']}{moved}{_gates(row)}{_held_by(row)}{since}{told}"
     )
 
 
@@ -71,6 +78,9 @@ def told(row: Mapping[str, Any]) -> str:
         figures = f"{row['unlawful']:,} of {row['distinct']:,}"
         if row["upper_ppm"] is not None:
             figures = f"{interval_of(row)}, {verdicts_of(row)}"
+        if row["basis"] in REASONS:
+            was = None if row["was_removed_of"] is None else (row["was_removed"], row["was_removed_of"])
+            figures = move_in_words(row["basis"], row["removed"], row["removed_of"], was)
         return (
             f"{head} {row['release']}: {row['previous']} → {row['state']} on {figures} "
             f"({row['method']}; basis {row['basis']}; {row['actor']})"
@@ -85,6 +95,8 @@ def told(row: Mapping[str, Any]) -> str:
             f"by {row['actor']}"
         )
     what = f": {row['previous']} → {row['state']} until {row['until']}" if row["kind"] == "override" else ""
+    if row["kind"] == "acknowledge":
+        what = f": {row['removed']:,} of {row['removed_of']:,} records removed, as in release {row['release']}"
     return plain(f"{head}{what} by {row['actor']} [{row['reason']}]")
 
 

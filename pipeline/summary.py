@@ -8,6 +8,7 @@ from rich.table import Table
 from pipeline.build import Run
 from pipeline.corpus import Corpus
 from pipeline.launch import Result
+from pipeline.removals import in_words
 
 
 def show_result(out: Console, run: Run, result: Result) -> None:
@@ -55,7 +56,8 @@ def show_result(out: Console, run: Run, result: Result) -> None:
 
 def show_notices(corpus: Corpus) -> None:
     """Print to standard error what the people of the current release must be told."""
-    for notice in corpus.manifest().get("notices", ()):
+    manifest = corpus.manifest()
+    for notice in (*manifest.get("notices", ()), *in_words(manifest)):
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"notice: {notice}", markup=False)
 
 

@@ -17,19 +17,20 @@ from models.containers import open_container
 from models.digest import digest_of_file
 from models.errors import BrokenChainError
 from models.lines import blocks
-from models.overrides import InForce, read_in_force
+from models.overrides import InForce
 from models.policy import Calibrated
+from models.removals import REASONS
 from models.sketch_files import is_as_named
 from models.source_reading import SourceReading
 from models.source_states import state_by_figures
-from models.sources import BLACKLISTED, STATES
+from models.sources import BLACKLISTED, HOLD, STATES
 from models.store import Store
 from models.withdrawals import REASON
 from pipeline import purged
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LISTED, LaidOut, laid_out
 from pipeline.releases import TOMBSTONES
-from pipeline.source_decisions import verify_states
+from pipeline.source_decisions import in_force, verify_states
 from pipeline.waiting import Waiting
 
 
@@ -78,7 +79,7 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> I
             yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"
     if sum(counts.values()) != manifest["counts"]["read"]:
         yield f"manifest: {manifest['counts']['read']} read, {sum(counts.values())} went out"
-    overrides = read_in_force(store, manifest["job"].get("overrides", ""))
+    overrides = in_force(store, manifest["job"])
     # What the audit said of a purged split's sources is gone with it.
     is_whole = not any(path.startswith("audit/") for path in release.purged)
     yield from _verify_sources(release, doors if is_whole else None, overrides)
@@ -188,8 +189,10 @@ def _verify_sources(
     known = tuple(map(Calibrated.model_validate, policy["calibration"]))
     known = tuple(each for each in known if each.epoch in ("", release.manifest["job"]["epoch"]))
     table = pq.read_table(io.BytesIO(release.read("sources.parquet")))
-    judged = state_by_figures(table.filter(pc.is_valid(table["state"])), reading, known)
-    by_figures = iter(judged.tolist())
+    judged = table.filter(pc.is_valid(table["state"]))
+    by_figures = state_by_figures(judged, reading, known)
+    decided = overrides.over(judged["source"], by_figures)
+    wanted_of = iter(zip(by_figures.tolist(), decided.tolist(), strict=True))
     for source in table.to_pylist():
         key, state = source["source"], source["state"]
         for door in ("quarantine", "dropped"):
@@ -197,12 +200,15 @@ def _verify_sources(
                 yield f"source {key}: {source[door]} {door} in the table, {doors.get(key, Counter())[door]} in the audit"
         if state is None:
             continue
-        wanted = STATES[next(by_figures)]
-        if key in overrides.entries:
-            entry, decided = overrides.entries[key]
-            if state != decided:
-                yield f"source {key}: {state}, override {entry} says {decided}"
-        elif state != wanted and not (state == BLACKLISTED and source["mark"] is not None):
+        code, after = next(wanted_of)
+        wanted = STATES[code]
+        if source["basis"].startswith("override ") or key in overrides.entries:
+            if state != STATES[after]:
+                yield f"source {key}: {state}, by decision of people it is {STATES[after]}"
+        elif source["basis"] in REASONS:
+            if state != HOLD or max(code, after) >= STATES.index(HOLD):
+                yield f"source {key}: {state} for its removals, its figures say {wanted}"
+        elif state != STATES[after] and not (state == BLACKLISTED and source["mark"] is not None):
             yield f"source {key}: {state}, its figures say {wanted}"
         if state in listed:
             listed[state].add(key)

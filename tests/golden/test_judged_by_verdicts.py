@@ -77,7 +77,14 @@ class Reviewed:
                 ]
         store = LocalStore(self.out / "store")
         store.prepare()
-        facts = {"purpose": SOURCES, "salt": SALT.hex(), "series": 1, "release": 1, "population": len(rows)}
+        facts = {
+            "purpose": SOURCES,
+            "salt": SALT.hex(),
+            "series": 1,
+            "release": 1,
+            "population": len(rows),
+            "size": 400,
+        }
         for kind, schema, made in ((SAMPLE, DRAWN, rows), (IMPORT, SAID, given)):
             table = pa.Table.from_pylist(made, schema)
             entry = facts | {"kind": kind, "table": keep_table(store, store.scratch, kind, table)}

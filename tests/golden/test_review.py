@@ -17,10 +17,12 @@ from conftest import BANNED, MAIL, POLICY, UNLAWFUL, Cli, Screen, line, records,
 from test_purge import blocked
 
 from models.artefact import describe
-from models.drawing import ALL
+from models.clauses import technical_test
+from models.drawing import ALL, strata_digest
 from models.reviews import chain_of, final_verdicts, read_reviews
 from models.store import LocalStore
 from pipeline.corpus import Corpus
+from pipeline.document_facts import Chosen, gather
 from pipeline.gc import collect
 from pipeline.launch import launch, prepare
 from pipeline.verify import verify as verify_release
@@ -166,6 +168,11 @@ def test_from_a_sample_to_final_verdicts(again: Callable[..., Any], screen: Scre
     assert all(row["unlawful"] == (row["content"] in unlawful) for row in found)
     assert sum(row["unlawful"] for row in found) == 8
     assert {row["shard"] for row in found} == {"a.jsonl", "b.jsonl.gz", "c.parquet"}
+    # What a run under other detectors needs: below the least bound of a source's strata all of it was drawn.
+    job = Corpus(out).manifest()["job"]
+    assert {row["by"] for row in found} == {strata_digest(job["taggers"], job["policy"]["counting"])}
+    for row in found:
+        assert row["least"] == min(each["bound"] for each in found if each["source"] == row["source"])
 
     # No text and no name of a record is in the store, and nothing that gc deletes.
     for path in (out / "store" / "reviews").rglob("*"):
@@ -288,6 +295,13 @@ def test_a_tenth_is_tested_by_a_detector_that_had_no_part_in_filtering(
     entries = chain_of(store(out)).entries()
     assert [each.facts["kind"] for each in entries] == ["check", "check"]
     assert set(entries[0].facts["filter"]["taggers"]) == {"lexicon", "personal"}
+    # One that failed counts, whatever another says.
+    shown = technical_test(gather(Corpus(out), Corpus(out).release(), Chosen(), 5).facts)
+    assert shown.status == "not_met"
+    assert [(each.key, each.values["check"], each.values["bad"]) for each in shown.evidence] == [
+        ("technical", "R0001", facts["bad"]),
+        ("technical", "R0002", 0),
+    ]
 
 
 def test_what_cannot_be_drawn_is_refused_by_name(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.clauses import CHECKS, Facts, KindFacts, concluded, overall, show
+from models.clauses import CHECKS, Facts, KindFacts, Reviewed, concluded, overall, show
 from models.composition import Composition, Part
 from models.instruments import (
     MET,
@@ -34,8 +34,8 @@ def facts(**changed: Any) -> Facts:
     job = {"policy": POLICY, "taggers": {}, "sample": "", "source_from": "auto", "coverage": {}}
     job |= changed.pop("job", {})
     counts = dict.fromkeys(("read", "clean", "redacted", "quarantined", "dropped", "dead"), 0)
-    manifest = {"job": job, "counts": counts, "withdrawals": [], "as_of": "2026-03-10"}
-    empty = Facts(manifest, {}, {}, Composition({}, Part(), {}), [], 2, None, {}, {}, {}, 0, None, 0)
+    manifest = {"job": job, "counts": counts, "withdrawals": [], "as_of": "2026-03-10", "release": 7}
+    empty = Facts(manifest, {}, {}, Composition({}, Part(), {}), [], 2, None, {}, {}, {}, 0, None, Reviewed())
     return replace(empty, **changed)
 
 
@@ -45,7 +45,37 @@ ALL = {
     "coverage": dict.fromkeys(RISKS, ("category:m", "lexicon:l")),
     "keywords": {"distinct": 10_000, "by_category": dict.fromkeys(RISKS, 200), "lists": [["l", "d"]]},
 }
+HUMAN: dict[str, Any] = {
+    "sample": "R0001",
+    "release": 7,
+    "drawn": 4_000,
+    "population": 90_000,
+    "allowed": 160,
+    "bad": 160,
+    "complete": True,
+    "final": 4_000,
+    "tasks": 4_000,
+    "agreement": [{"kappa": 0.8}],
+}
+TECHNICAL: dict[str, Any] = {
+    "check": "R0002",
+    "release": 7,
+    "checked": 9_000,
+    "population": 90_000,
+    "allowed": 180,
+    "bad": 180,
+    "detector": {"taggers": {"lexicon": "e" * 64}},
+    "in_common": [],
+}
+
+
+def with_tests(human: dict[str, Any] | None = None, technical: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return both tests of this release, with some of their facts changed."""
+    return {"reviews": Reviewed([HUMAN | (human or {})], [TECHNICAL | (technical or {})])}
+
+
 BEST: dict[str, Any] = {
+    **with_tests(),
     "job": ALL,
     "composition": Composition({"zh": WHOLE}, WHOLE, {}),
     "judged": ["zh"],
@@ -79,7 +109,7 @@ def test_no_clause_is_met_without_evidence(clause: Any) -> None:
     assert trial.status not in (MET, NOT_APPLICABLE)
 
 
-MET_AT_BEST = ("S1", "S2", "S3", "S4", "S5", "S7", "S9", "S10", "C1", "K1", "K2", "K3", "K4", "E3")
+MET_AT_BEST = ("S1", "S2", "S3", "S4", "S5", "S7", "S9", "S10", "C1", "K1", "K2", "K3", "K4", "E1", "E2", "E3")
 VIOLATED: dict[str, dict[str, Any]] = {
     "S1": {"assessed": {True: 2, False: 1}},
     "S2": {"states": {"clean": (2, 20), "blacklisted": (1, 10)}},
@@ -94,6 +124,8 @@ VIOLATED: dict[str, dict[str, Any]] = {
     "K2": {"job": ALL | {"keywords": {"distinct": 9, "by_category": dict.fromkeys(RISKS, 199), "lists": []}}},
     "K3": {"keyword_since": (4, "2026-03-02", True)},
     "K4": {"job": ALL | {"coverage": dict.fromkeys(RISKS, ("lexicon:l",))}},
+    "E1": with_tests(human={"bad": 161}),
+    "E2": with_tests(technical={"bad": 181}),
     "E3": {"job": ALL | {"coverage": dict.fromkeys(RISKS, ("lexicon:l",))}},
 }
 UNSHOWN: dict[str, dict[str, Any]] = {
@@ -107,7 +139,31 @@ UNSHOWN: dict[str, dict[str, Any]] = {
     "S10": {"categories": {}},
     "C1": {"job": ALL | {"coverage": dict.fromkeys(RISKS, ("lexicon:l",)) | {"A.1.a": ()}}},
     "K3": {"keyword_since": (1, "2026-03-09", False)},
+    "E1": with_tests(human={"complete": False, "final": 3_999}),
+    "E2": with_tests(technical={"in_common": ["tagger lexicon"]}),
 }
+
+
+@pytest.mark.parametrize(
+    ("human", "technical", "expected"),
+    [
+        ({"release": 6}, {"release": 6}, (NOT_SHOWN, NOT_SHOWN)),
+        ({"drawn": 3_999}, {"checked": 8_999}, (NOT_SHOWN, NOT_SHOWN)),
+        ({"drawn": 30, "population": 30, "bad": 1, "allowed": 1}, {}, (MET, MET)),
+        # What is still open cannot make up for it.
+        ({"complete": False, "final": 200, "bad": 161}, {}, (NOT_MET, MET)),
+    ],
+)
+def test_only_a_whole_test_of_this_very_release_counts(
+    human: dict[str, Any], technical: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    found = facts(**BEST | with_tests(human, technical))
+    assert (status("E1", found), status("E2", found)) == expected
+
+
+def test_one_test_that_failed_counts_however_often_others_pass() -> None:
+    found = facts(**BEST | {"reviews": Reviewed([HUMAN | {"bad": 161}, HUMAN], [TECHNICAL, TECHNICAL | {"bad": 999}])})
+    assert (status("E1", found), status("E2", found)) == (NOT_MET, NOT_MET)
 
 
 def test_what_is_shown_is_met() -> None:

@@ -594,6 +594,13 @@ def test_what_is_filled_in_is_text(word: str) -> None:
     assert [tag for tag, _ in parse(filled).seen] == ["p"]
 
 
+MOVED = {"removed": 300, "removed_of": 900, "was_removed": 9, "was_removed_of": 800}
+OVERRIDDEN = [
+    {"source": "a", "state": "hold", "entry": entry, "reviewer": "L. <Chen>", "until": "2026-09-30"}
+    for entry in ("D0012", "D0013")
+]
+
+
 @pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
 def test_by_the_interval_reading_the_page_says_what_every_state_rests_on(language: str) -> None:
     figures_of = {"estimate_ppm": 123_456, "lower_ppm": 70_000, "upper_ppm": 234_567}
@@ -602,24 +609,26 @@ def test_by_the_interval_reading_the_page_says_what_every_state_rests_on(languag
         "audited_unflagged": 500,
         "confirmed_high": 7,
     }
-    rows = []
+    rows: list[dict[str, Any]] = []
     for state, basis, mark in (
         *((state, "audit", None) for state in STATES),
         ("insufficient", "detector", None),
         ("hold", "rogan-gladen", None),
         ("clean", "override D0012", None),
+        ("hold", "override D0013 of above.example", None),
+        ("hold", "moved", None),
+        ("hold", "nearly-all-removed", None),
         ("blacklisted", "audit", 7),
     ):
         name = f"{len(rows)}.example"
         rows.append(source(name, 900, 900, 9, state) | figures_of | counts | {"basis": basis, "mark": mark})
-    made = manifest(rows)
+        rows[-1] |= {"collect_allowed": state != "blacklisted", "train_allowed": state == "clean"} | MOVED
+    made = manifest(rows, overridden=OVERRIDDEN)
     reading = SourceReading(reading="interval")
-    facts = {name: str(getattr(reading, name)) for name in SourceReading.model_fields} | {
-        "min_records": 100,
-        "min_audited": 400,
-    }
-    policy = made["policy"] | {"reading": "interval", "basis": "audit", "parameters": facts}
-    fields = [(name, pa.int64()) for name in (*figures_of, *counts, "mark")]
+    policy = made["policy"] | {"reading": "interval", "basis": "audit", "parameters": reading.parameters}
+    policy |= {"actions": {"blacklisted": "quarantine", "hold": "drop"}}
+    fields = [(name, pa.int64()) for name in (*figures_of, *counts, *MOVED, "mark")]
+    fields += [(name, pa.bool_()) for name in ("collect_allowed", "train_allowed")]
     table_of = pa.Table.from_pylist(rows, pa.schema([*SOURCES, ("basis", pa.string()), *fields]))
     page = render_report(made | {"policy": policy}, table_of, figures(made["counts"]), language)
     said = Words(language)
@@ -633,8 +642,17 @@ def test_by_the_interval_reading_the_page_says_what_every_state_rests_on(languag
     }
     for key in (*(f"audit.{state}" for state in STATES), "detector.insufficient", "rogan-gladen"):
         assert said(f"why.{key}", **values) in page, key
-    assert said("why.override", entry="D0012") in page
+    by = {"reviewer": fill('<bdi class="name">{who}</bdi>', who="L. <Chen>"), "until": "2026-09-30"}
+    above = fill('<bdi class="name">{key}</bdi>', key="above.example")
+    assert said("why.override", entry="D0012", **by) in page
+    assert said("why.override_above", entry="D0013", above=above, **by) in page
+    now = {"removed": 300, "of": 900, "share": "33.33\u00a0%"}
+    assert said("why.moved", **now, was_removed=9, was_of=800, was="1.13\u00a0%") in page
+    assert said("why.nearly_all", **now) in page
+    assert said("then.gates.collect") + " " + said("then.drop") in page
+    assert said("then.gates.none") + " " + said("then.quarantine") in page
+    assert said("then.gates.both") + " " + said("then.one_by_one", removed=300, of=900) in page
     assert said("why.mark", entry="D0007", **values) in page
-    # Of nine sources with 509 verdicts each; by the binomial sum of models.operating.
-    assert said("sources.expected", sources=9, limit="5\u00a0%", false="0.019") in page
-    assert fill("{line}", line=reading.words.splitlines()[0]) in page
+    # Of twelve sources with 509 verdicts each; by the binomial sum of models.operating.
+    assert said("sources.expected", sources=12, limit="5\u00a0%", false="0.026") in page
+    assert fill("{line}", line=reading.words_in(language).splitlines()[0]) in page
