@@ -244,7 +244,7 @@ class Policy(Strict):
             for rule in self.rules
             if rule.action != "keep"
         ]
-        return digest_of([self.counting_digest, removing])
+        return digest_of([self.counting_digest, sorted(removing, key=repr)])
 
     @functools.cached_property
     def judging_digest(self) -> str:

@@ -205,7 +205,7 @@ BASE = facts(
     rule("a", "A.1.*", "quarantine", at_least_score=0.5), rule("b", "personal.*", "redact", at_least_count=2), blacklisted="drop"
 )  # fmt: skip
 Change = Callable[[dict[str, Any]], Any]
-DIGESTS = ("digest", "counting_digest", "judging_digest")
+DIGESTS = ("digest", "counting_digest", "tallying_digest", "judging_digest")
 
 
 @pytest.mark.parametrize(
@@ -218,22 +218,24 @@ DIGESTS = ("digest", "counting_digest", "judging_digest")
         (lambda p: p["rules"][0].update(id="z"), {"digest"}),
         (lambda p: p["rules"][0].update(action="drop"), {"digest"}),
         (lambda p: p["rules"][1]["redact"].update({"with": "placeholder"}), {"digest"}),
-        (lambda p: p["rules"][0]["match"].update(category=["A.2.*"]), {"digest"}),
-        (lambda p: p["rules"][0]["match"].update(tagger="lexicon"), {"digest"}),
-        (lambda p: p["rules"][0]["match"].update(at_least_score=0.6), {"digest"}),
-        (lambda p: p["rules"][0]["match"].update(at_least_count=2), {"digest"}),
-        (lambda p: p["rules"][0]["match"].update(at_least_per_1000_chars=0.1), {"digest"}),
+        (lambda p: p["rules"][0]["match"].update(category=["A.2.*"]), {"digest", "tallying_digest"}),
+        (lambda p: p["rules"][0]["match"].update(tagger="lexicon"), {"digest", "tallying_digest"}),
+        (lambda p: p["rules"][0]["match"].update(at_least_score=0.6), {"digest", "tallying_digest"}),
+        (lambda p: p["rules"][0]["match"].update(at_least_count=2), {"digest", "tallying_digest"}),
+        (lambda p: p["rules"][0]["match"].update(at_least_per_1000_chars=0.1), {"digest", "tallying_digest"}),
         (lambda p: p["sources"].update(blacklisted="quarantine"), {"digest", "judging_digest"}),
         (lambda p: p["sources"].update(hold="keep"), {"digest", "judging_digest"}),
         (lambda p: p["sources"].update(limit=0.05), set()),
         (lambda p: p["sources"].update(limit=0.04), {"judging_digest"}),
         (lambda p: p["sources"].update(min_records=101), {"judging_digest"}),
+        (lambda p: p["sources"].update(removals={"then": "hold"}), {"judging_digest"}),
+        (lambda p: p["sources"].update(removals={"then": "tell", "intervals": "3.0"}), set()),
         (lambda p: p["sources"].update(watch="drop"), {"digest", "judging_digest"}),
         (lambda p: p["sources"].update(on_insufficient="collect"), {"judging_digest"}),
         (lambda p: p["sources"].update(INTERVAL), {"digest", "judging_digest"}),
         (lambda p: p["sources"].update(INTERVAL, on_insufficient="allow"), {"digest", "judging_digest"}),
-        (lambda p: p["sources"]["unlawful"].update(at_least_score=0.6), {"counting_digest"}),
-        (lambda p: p["sources"]["unlawful"].update(categories=["LEXICON17"]), {"counting_digest"}),
+        (lambda p: p["sources"]["unlawful"].update(at_least_score=0.6), {"counting_digest", "tallying_digest"}),
+        (lambda p: p["sources"]["unlawful"].update(categories=["LEXICON17"]), {"counting_digest", "tallying_digest"}),
         (lambda p: p["sources"]["unlawful"].update(categories=sorted(load_taxonomy().expand(["UNLAWFUL29"]))), set()),
     ],
 )
