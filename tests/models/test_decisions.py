@@ -15,6 +15,7 @@ from models.deciding import Released, acknowledge, enter_release, override
 from models.decision_export import crawler_lines, jsonl, places, refused, write_parquet
 from models.decisions import FIGURES, JUDGED, read_decisions, verify
 from models.errors import BrokenChainError, UsageError
+from models.removals import Held, Seen
 from models.sources import STATES
 from models.store import LocalStore
 
@@ -177,7 +178,7 @@ def test_what_nobody_could_answer_for_is_refused(tmp_path: Path, changed: dict[s
     with pytest.raises(UsageError, match=said):
         override(LocalStore(tmp_path), **(given | changed))
     with pytest.raises(UsageError, match="by is empty"):
-        acknowledge(LocalStore(tmp_path), "a", by="", reason="r", decided="2026-01-02", release=1)
+        acknowledge(LocalStore(tmp_path), "a", (1, 2), by="", reason="r", decided="2026-01-02", release=1)
     assert not read_decisions(LocalStore(tmp_path)).entries
 
 
@@ -225,7 +226,7 @@ def test_a_run_that_was_outrun_enters_nothing(tmp_path: Path) -> None:
 def test_exports_hold_every_decision_in_the_same_bytes(tmp_path: Path) -> None:
     enter(tmp_path, 1, {"b.example": "blacklisted", "a.example": "hold"})
     overrule(tmp_path, "a.example", "clean")
-    acknowledge(LocalStore(tmp_path), "b.example", by="A", reason="seen", decided="2026-01-03", release=1)
+    acknowledge(LocalStore(tmp_path), "b.example", (1, 2), by="A", reason="seen", decided="2026-01-03", release=1)
     ledger = read_decisions(LocalStore(tmp_path))
     for name in ("one", "two"):
         write_parquet(ledger, tmp_path / name)
@@ -263,3 +264,32 @@ def test_crawlers_are_told_what_must_not_be_collected_on_a_day(tmp_path: Path) -
     assert list(crawler_lines(sites, "domains")) == ["d.example", "e.example"]
     assert list(crawler_lines(sites, "url-prefixes")) == ["c.example/x/", "d.example/", "e.example/"]
     assert list(crawler_lines(sites, "robots"))[:4] == ["# host: c.example", "User-agent: *", "Disallow: /x/", ""]
+
+
+def test_a_hold_for_removals_lasts_through_overrides_and_absence_until_a_release_says_otherwise(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+
+    def held(number: int, state: str, basis: str, *others: str) -> tuple[str | None, dict[str, Held]]:
+        states = {} if state == "gone" else {"a": state}
+        entry = enter_release(
+            store, tmp_path, table({**states, **dict.fromkeys(others, "clean")}, basis), released(number)
+        )
+        return entry.id if entry else None, read_decisions(store).held()
+
+    first = {"a": Held(1, "moved", (7, 7))}
+    assert held(1, "hold", "moved") == ("D0001", first)
+    # The same is no change, nor is what a person decided instead.
+    assert held(2, "hold", "moved") == (None, first)
+    assert held(3, "clean", "override D0009") == ("D0002", first)
+    assert held(4, "gone", "detector", "b") == (None, first)
+    assert held(5, "hold", "moved") == ("D0003", {"a": Held(3, "moved", (7, 7))})
+    said = {"by": "A", "reason": "seen", "decided": "2026-01-03"}
+    assert acknowledge(store, "a", (5, 9), release=5, **said).id == "D0004"
+    assert read_decisions(store).seen() == {"a": Seen(4, 5, 9)}
+    assert read_decisions(store).seen(5) == {}
+    # Made before it was acknowledged; then it moved anew, which is a hold of its own.
+    assert held(5, "hold", "moved")[0] is None
+    assert held(6, "hold", "moved") == ("D0005", {"a": Held(5, "moved", (7, 7))})
+    # On hold by its figures, which ends in another way.
+    assert held(7, "hold", "detector") == ("D0006", {})
+    assert held(8, "hold", "nearly-all-removed")[1] == {"a": Held(7, "nearly-all-removed", (7, 7))}

@@ -13,6 +13,7 @@ from models.intervals import (
     design_effect,
     is_above,
     is_within,
+    moved,
     mover,
     rogan_gladen,
     share_by_characters,
@@ -271,3 +272,20 @@ def test_a_binomial_tail_is_that_of_exact_sums(n: int, share: float, data: st.Da
     k = data.draw(st.integers(0, n + 1))
     exact = math.fsum(math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in range(k, n + 1))
     assert chance_of_at_least(k, n, share) == pytest.approx(exact, rel=1e-9, abs=1e-12)
+
+
+def test_a_share_moved_where_the_interval_of_the_difference_does_not_hold_nothing() -> None:
+    # Newcombe (1998), Statistics in Medicine 17, page 877: 56 of 70 and 48 of 80 differ by 0.2, method 10 says 0.0524 to 0.3339.
+    for before, now in (((48, 80), (56, 70)), ((56, 70), (48, 80))):
+        for times, expected in (
+            (1.0, True),
+            (0.2 / (0.2 - 0.0524) - 0.002, True),
+            (0.2 / (0.2 - 0.0524) + 0.002, False),
+        ):
+            assert moved(before, now, 1.959964, times) == expected
+    # Small sources cannot move: three times the allowance is more than there is.
+    assert not moved((0, 6), (6, 6), 1.96, 3.0)
+    assert moved((0, 20), (20, 20), 1.96, 3.0)
+    assert not moved((0, 20), (20, 20), 1.96, 3.0, effect=4.8)
+    assert not moved((0, 0), (50, 50), 1.96)
+    assert not moved((50, 50), (0, 0), 1.96)

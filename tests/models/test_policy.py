@@ -231,6 +231,8 @@ DIGESTS = ("digest", "counting_digest", "tallying_digest", "judging_digest")
         (lambda p: p["sources"].update(duplicates="split"), set()),
         # What is counted of each split is made anew; how a state comes of it is as before.
         (lambda p: p["sources"].update(duplicates="source"), {"tallying_digest"}),
+        (lambda p: p["sources"].update(removals={"then": "hold"}), {"judging_digest"}),
+        (lambda p: p["sources"].update(removals={"then": "tell", "intervals": "3.0"}), set()),
         (lambda p: p["sources"].update(watch="drop"), {"digest", "judging_digest"}),
         (lambda p: p["sources"].update(on_insufficient="collect"), {"judging_digest"}),
         (lambda p: p["sources"].update(INTERVAL), {"digest", "judging_digest"}),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from models.findings import ERROR, SCHEMA, Finding, Findings
 from models.layer import RECORDS, Merged
 from models.policy import Decider, Policy
+from models.sources import SourceStates
 from models.strict import parse
 from models.tally import COUNTS, STRATA, Tally, by_row, strata, tally, total
 from models.tally import SCHEMA as TALLY
+from models.verdicts import DROPPED, QUARANTINE, decide
 
 SOURCES = st.sampled_from(["a.com", "b.com", "c", "(unknown)", "中"])
 TALLIES = st.lists(
@@ -48,22 +51,24 @@ def test_a_sum_has_one_row_a_source_in_order_and_loses_no_count(one: Tally, two:
 
 @pytest.fixture(scope="module")
 def decider() -> Decider:
-    facts = {
-        "policy": "p",
-        "version": "1",
-        "taxonomy": "tc260-003",
-        "sources": {
-            "reading": "literal",
-            "basis": "detector",
-            "unlawful": {"categories": ["UNLAWFUL29"], "at_least_score": 0.5},
-            "limit": "5/100",
-            "min_records": 100,
-            "blacklisted": "quarantine",
-            "hold": "quarantine",
-        },
-        "rules": [{"id": "a", "match": {"category": ["A.*"]}, "action": "quarantine"}],
-    }
-    return Decider(parse(Policy, facts, "policy.yaml"))
+    return Decider(parse(Policy, FACTS, "policy.yaml"))
+
+
+FACTS: dict[str, Any] = {
+    "policy": "p",
+    "version": "1",
+    "taxonomy": "tc260-003",
+    "sources": {
+        "reading": "literal",
+        "basis": "detector",
+        "unlawful": {"categories": ["UNLAWFUL29"], "at_least_score": 0.5},
+        "limit": "5/100",
+        "min_records": 100,
+        "blacklisted": "quarantine",
+        "hold": "quarantine",
+    },
+    "rules": [{"id": "a", "match": {"category": ["A.*"]}, "action": "quarantine"}],
+}
 
 
 RECORD = st.tuples(SOURCES, st.sampled_from(["x", "yy", "中中中", ""]))
@@ -108,6 +113,7 @@ def test_a_tally_counts_records_and_of_equal_texts_of_a_source_one(
         assert row == {
             "source": source,
             "records": sum(name == source for name, _ in alive),
+            "removed": sum(name == source and text in bad | doubtful for name, text in alive),
             "distinct": len(texts),
             "unlawful": len(texts & bad),
             "low": len(texts & low),
@@ -141,6 +147,47 @@ def test_a_record_is_of_a_stratum_by_category_and_score(
 def test_many_findings_of_one_record_count_it_once(decider: Decider) -> None:
     known = merged([("a", "x"), ("a", "y")], [Finding(1, "t", "A.1.a", "r", 1.0)] * 7)
     assert tally(known, decider).table["unlawful"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("findings", "removed"),
+    [
+        ([Finding(0, "t", "A.1.a", "r", 0.1)], True),
+        ([Finding(0, "t", "unscanned", "r", 1.0)], True),
+        ([Finding(0, "t", "x", "r", 1.0)], False),
+        ([Finding(0, "t", "personal.email", "r", 1.0, 0, 1)], False),
+        # Redacted it would be as it was; and an id is needed whole.
+        ([Finding(0, "t", "personal.email", "r", 1.0)], True),
+        ([Finding(0, "t", "personal.email", "r", 1.0, 0, 1, "id")], True),
+        # From two on, of which one alone would not have been looked at.
+        (
+            [
+                Finding(0, "t", "personal.phone", "r", 1.0, 0, 1),
+                Finding(0, "t", "personal.phone", "r", 1.0, 0, 1, "id"),
+            ],
+            True,
+        ),
+        ([Finding(0, "t", "personal.phone", "r", 1.0, 0, 1, "id")], False),
+        ([Finding(0, "t", "A.1.a", "r", 1.0), Finding(0, "t", ERROR, "r", 1.0)], False),
+    ],
+)
+def test_a_record_is_removed_where_the_release_would_not_keep_it(findings: list[Finding], removed: bool) -> None:
+    rules = [
+        {"id": "a", "match": {"category": ["A.*"]}, "action": "quarantine"},
+        {"id": "b", "match": {"category": ["personal.email"]}, "action": "redact", "redact": {"with": "placeholder"}},
+        {
+            "id": "c",
+            "match": {"category": ["personal.phone"], "at_least_count": 2},
+            "action": "redact",
+            "redact": {"with": "placeholder"},
+        },
+    ]
+    decider = Decider(parse(Policy, FACTS | {"rules": rules}, "policy.yaml"))
+    known = merged([("a", "x"), ("a", "x")], findings)
+    assert tally(known, decider).table["removed"].to_pylist() == [int(removed)]
+    nothing = SourceStates(np.zeros(0, np.uint64), np.zeros(0, np.uint8))
+    doors = decide(known, decider, nothing).doors
+    assert (doors[0] in (QUARANTINE, DROPPED)) == removed
 
 
 def test_a_split_without_records_has_the_empty_tally(decider: Decider) -> None:
