@@ -165,6 +165,32 @@ def test_a_file_in_another_encoding_fails_with_the_advice_to_say_so(tmp_path: Pa
     assert not (tmp_path / "out" / "current").exists()
 
 
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-le"])
+def test_a_few_records_in_another_encoding_are_not_taken_for_wrong_paths(
+    tmp_path: Path, cli: Cli, encoding: str
+) -> None:
+    """So few that the limit of dead letters is not reached; ASCII in UTF-16 without a mark at its start is UTF-8 byte by byte."""
+    lines = "".join(
+        json.dumps({"text": f"plain {n}"} if encoding == "utf-16-le" else each, ensure_ascii=False) + "\n"
+        for n, each in enumerate(CHINESE[:9])
+    )
+    (tmp_path / "a.jsonl").write_bytes(lines.encode(encoding))
+    refused(
+        cli("run", tmp_path / "a.jsonl", "-o", tmp_path / "out", *HERE),
+        "no record at all: all entries are dead letters (",
+        "if the shards are not UTF-8, set encoding (gb18030, utf-16), or convert them (iconv -f GB18030 -t UTF-8)",
+    )
+
+
+def test_records_without_text_are_not_taken_for_another_encoding(tmp_path: Path, cli: Cli) -> None:
+    shard = write_shard(tmp_path / "a.jsonl", [{"text": None}, {"text": 5}])
+    _, _, said = answer = cli("run", shard, "-o", tmp_path / "out", *HERE)
+    refused(
+        answer, "no record at all: all entries are dead letters (1 no_text, 1 ", "check the paths and the text column"
+    )
+    assert "UTF-8" not in said
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-be"])
 def test_a_file_in_another_encoding_works_with_it(tmp_path: Path, cli: Cli, encoding: str) -> None:
     shard = encoded(tmp_path / "in" / "a.jsonl", encoding)
