@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,28 @@ def test_a_command_on_a_folder_without_a_release_says_how_to_make_one(tmp_path: 
     for command in (("verify",), ("report",), ("files",), ("explain", "x")):
         refused(cli(command[0], tmp_path, *command[1:]), "no release", "winnow run")
     refused(cli("publish", tmp_path), "no corpus here", "winnow run")
+
+
+def test_a_full_disk_is_told_with_its_folder_and_what_to_do(tmp_path: Path, cli: Cli) -> None:
+    rows = [
+        each | {"text": f"{each['text']} {random.Random(n).randbytes(600).hex()}"}
+        for n, each in enumerate(records("s.example", 3000))
+    ]
+    shard, disk = write_shard(tmp_path / "in" / "a.jsonl", rows), tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("needs the right to mount a file system of 2 MB")
+    try:
+        run = ("run", shard, "-o", disk / "out", "--policy", "minimal", *HERE)
+        advice = "Make room there, or choose a folder with more"
+        refused(cli(*run), "No space left on device", f"{disk}/out", advice, code=1)
+        assert not (disk / "out" / "current").exists()
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        assert cli(*run)[0] == 0
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 # Other encodings
