@@ -4,6 +4,7 @@ import errno
 import fnmatch
 import glob
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +39,7 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
         outputs: folders that are written; what lies in them is no input, even where a pattern reaches it.
 
     Raises:
-        UsageError: if one lies outside the root.
+        UsageError: if one lies outside the root, or has a name that cannot stand in a line of a list.
     """
     found = []
     written = tuple(_real(folder) + "/" for folder in outputs)
@@ -47,7 +48,7 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
             continue
         if not path.startswith(root.rstrip("/") + "/"):
             raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
-        found.append(Found(_in_utf8(path[len(root.rstrip("/")) + 1 :]), generation, size))
+        found.append(Found(_writable(path[len(root.rstrip("/")) + 1 :]), generation, size))
     return sorted(found)
 
 
@@ -55,7 +56,12 @@ def _real(path: str) -> str:
     return path if "://" in path else os.path.realpath(path)
 
 
-def _in_utf8(path: str) -> str:
+_BREAKING = frozenset({"Cc", "Zl", "Zp"})
+"""Unicode categories of characters that end a line, or act on a terminal."""
+
+
+def _writable(path: str) -> str:
+    """Return a shard's path if it can stand in a line of a list: every output is named after its shard."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -63,6 +69,10 @@ def _in_utf8(path: str) -> str:
         raise UsageError(
             f"{said}: the name is not UTF-8, and every output is named after its shard; rename it"
         ) from None
+    if any(unicodedata.category(each) in _BREAKING for each in path):
+        raise UsageError(
+            f"{path!r}: the name has a line feed or another control character, and lists of files have a name a line; rename it"
+        )
     return path
 
 

@@ -360,6 +360,47 @@ def test_a_file_name_that_is_not_utf8_is_named(tmp_path: Path, cli: Cli) -> None
     refused(cli("run", folder, "-o", tmp_path / "out", *HERE), "caf\\xe9.jsonl: the name is not UTF-8")
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x1b[31mb", "a\x85b", "a\u2028b"])
+def test_a_file_name_that_would_break_a_list_of_names_is_refused_by_name(tmp_path: Path, cli: Cli, name: str) -> None:
+    write_shard(tmp_path / "in" / f"{name}.jsonl", records("s.example", 1))
+    answer = cli("check", tmp_path / "in", "-o", tmp_path / "out")
+    refused(answer, f"{f'{name}.jsonl'!r}: the name has a line feed or another control character", "rename it")
+    assert answer[2].count("\n") == 1
+
+
+def test_empty_texts_are_kept_and_count_once_for_their_source(tmp_path: Path, cli: Cli) -> None:
+    rows = [*records("s.example", 3), *({"id": f"e{n}", "source": "s.example", "text": ""} for n in range(5))]
+    shard = write_shard(tmp_path / "in" / "a.jsonl", [*rows, {"id": "w", "source": "s.example", "text": " \u3000\n"}])
+    assert cli("run", shard, "-o", tmp_path / "out", *HERE)[0] == 0
+    assert manifest(tmp_path / "out")["counts"]["clean"] == 9
+    assert (tmp_path / "out" / "clean" / "a.jsonl-00001-of-00001.jsonl").read_bytes() == shard.read_bytes()
+    (row,) = pq.read_table(tmp_path / "out" / "sources.parquet").to_pylist()
+    assert (row["read"], row["distinct"]) == (9, 5)
+
+
+def test_check_and_withdraw_say_what_happens_next(tmp_path: Path, shard: Path, cli: Cli) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(json.dumps({"inputs": ["in"], "output": "out", "policy": "minimal", "workers": 1}))
+    code, said, _ = cli("check", run)
+    assert (code, said.splitlines()[-1]) == (
+        0,
+        f"nothing was screened or written yet; what happens next: winnow run {run}",
+    )
+    assert cli("run", run, "-q")[0] == 0
+    code, said, _ = cli(
+        "withdraw", "add", tmp_path / "out", "--record", "s.example-1", "--basis", "erasure", "--by", "L. Chen"
+    )
+    assert code == 0
+    for each in (
+        "W0001: record s.example-1 is withdrawn (erasure",
+        "nothing has left the corpus yet",
+        "next: the next winnow run takes it out",
+        f"winnow query {tmp_path}/out with the same option",
+        f"winnow withdraw lift {tmp_path}/out W0001",
+    ):
+        assert each in said
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_mapped_column_that_no_shard_has_is_refused(tmp_path: Path, cli: Cli, suffix: str, command: str) -> None:

@@ -110,7 +110,7 @@ def test_a_failure_while_creating_leaves_no_file_and_can_be_tried_again(
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(store_module.os, step, fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(OSError, match="No space left on device"):
         put(store, "one", b"content")
     monkeypatch.undo()
     assert files(store) == []
