@@ -118,6 +118,9 @@ bench-peers: peers ## CPU milliseconds per MB beside datatrove, dolma and Presid
 bench-fingerprint: setup ## an index of ten million fingerprints, and one of a million through Beam; minutes
 	$(BIN)/python benchmarks/fingerprint.py
 
+bench-blocked: setup ## block lists of three million entries: time to load, memory of two processes, time a record; ten minutes
+	$(BIN)/python benchmarks/blocklists.py
+
 # Text for models, from Debian packages and the development data.
 MODEL_DATA := build/model-data
 $(MODEL_DATA)/ready: benchmarks/model_data.py | $(READY)

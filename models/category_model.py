@@ -26,11 +26,12 @@ from pydantic import Field, model_validator
 
 from models.artefact import Artefact, read_artefact
 from models.digest import digest_of
-from models.errors import UsageError
+from models.errors import InputOutputError, UsageError
 from models.linear_scorer import LinearScorer
 from models.strict import Strict, load_yaml, parse
 from models.taxonomy import load_taxonomy
 from models.view import safe_view
+from models.weights_file import check_whole
 from models.windows import WindowedView, Windows
 
 KIND = "category"
@@ -152,8 +153,12 @@ class CategoryModel:
         return CategoryModel(facts, self._weights, self._scorer)
 
     def save_weights(self, path: Path) -> None:
-        """Write the weights."""
+        """Write the weights; InputOutputError if not all of them could be written, of which fastText says nothing."""
         self._weights.save_model(str(path))
+        try:
+            check_whole(path)
+        except ValueError as error:
+            raise InputOutputError(f"{path}: not written whole ({error}); is the disk full? Make room") from None
 
     def scores(self, text: WindowedView, anyway: npt.NDArray[np.bool_] | None = None) -> WindowScores:
         """Return the scores of all windows in which the model's scripts are used, and of all windows of some records.
@@ -251,8 +256,9 @@ def load_model(artefact: Artefact) -> CategoryModel:
     """
     facts, path = read_facts(artefact), artefact.folder / WEIGHTS
     try:
+        check_whole(path)
         with _LOADING:
             weights = fasttext.load_model(str(path))
         return CategoryModel(facts, weights)
     except ValueError as error:
-        raise UsageError(f"{path}: {error}; train the model anew") from None
+        raise UsageError(f"{path}: {error}; copy the folder again, or train the model anew") from None

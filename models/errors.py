@@ -1,5 +1,15 @@
 """What can go wrong that a person must act on; everything else is a bug and raises as itself."""
 
+import errno
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of errors by which a system says that a disk, or a user's share of it, is full."""
+
+
+def way_out(error: OSError) -> str:
+    """Return what a person can do about an error of the system, in a few words."""
+    return "Make room there, or choose a folder with more" if error.errno in NO_ROOM else "Mend it"
+
 
 class WinnowError(Exception):
     """A failure whose message names the place and the remedy. The command line prints it without a traceback."""

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.artefact import Artefact, read_artefact
+from models.artefact import Artefact, read_artefact, remedy
 from models.errors import UsageError
 from models.fingerprints import GRAM, VERSION, WINDOW, Hashes
 from models.view import Ints
@@ -154,22 +154,39 @@ def read_index(artefact: Artefact) -> Index:
     folder = artefact.folder
     if missing := sorted(set(FILES) - set(artefact.files)):
         raise UsageError(f"{folder}: has no {', '.join(missing)}; build it anew: winnow index build")
-    said = json.loads((folder / SETTINGS).read_text("utf-8"))
-    if artefact.format != FORMAT or {**said, "most_works": 0} != {**settings(0)}:
+    try:
+        said = json.loads((folder / SETTINGS).read_text("utf-8"))
+        form = {**said, "most_works": 0}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(folder, SETTINGS, str(error)) from None
+    if artefact.format != FORMAT or form != {**settings(0)}:
         raise UsageError(
             f"{folder}: its fingerprints are of another kind than this version takes ({said}); build it anew: winnow index build"
         )
-    loaded: list[npt.NDArray[Any]] = []
-    for name, kind in ARRAYS.items():
-        array = np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
-        if array.dtype != np.dtype(kind) or array.ndim != 1:
-            raise UsageError(f"{folder / name}: holds {array.dtype}, expected {kind}; build the index anew")
-        loaded.append(array)
-    table = pq.read_table(folder / TABLE)
+    hashes, owners, common, common_owners, gate = (_array(folder, name, kind) for name, kind in ARRAYS.items())
+    try:
+        table = pq.read_table(folder / TABLE)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(folder, TABLE, str(error)) from None
     if not table.schema.equals(WORKS):
         raise UsageError(f"{folder / TABLE}: has other columns than an index; build it anew: winnow index build")
-    hashes, owners, common, common_owners, gate = loaded
+    if (len(hashes), len(common)) != (len(owners), len(common_owners)):
+        raise _damaged(folder, "owners.npy", "fingerprints and their owners are not as many")
     return Index(folder, said["most_works"], hashes, owners, common, common_owners, gate, table)
+
+
+def _array(folder: Path, name: str, kind: str) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
+    except (ValueError, EOFError, OSError) as error:
+        raise _damaged(folder, name, str(error)) from None
+    if array.dtype != np.dtype(kind) or array.ndim != 1:
+        raise _damaged(folder, name, f"holds {array.dtype}, expected {kind}")
+    return array
+
+
+def _damaged(folder: Path, name: str, why: str) -> UsageError:
+    return UsageError(f"{folder / name}: cannot be read: {' '.join(why.split())}; {remedy(folder, KIND)}")
 
 
 def summary(index: Index) -> dict[str, int]:

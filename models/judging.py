@@ -207,6 +207,7 @@ class _AllOf:
         self.portions = agenda.portions(store)
         self.catalogue = agenda.catalogue(store)
         self._new_splits = self._new_records = 0
+        self._new_errors: Counter[str] = Counter()
 
     def receipts(self, number: int) -> Receipts:
         return read_bundle(self.store, self.receipts_of(number))
@@ -286,12 +287,14 @@ class _AllOf:
                 columns = receipts.columns
                 self._new_splits += 1
                 self._new_records += columns["entries"][each.receipt] - columns["dead"][each.receipt]
+                self._new_errors.update(orjson.loads(columns["errors"][each.receipt]))
 
     def check_yield(self) -> None:
         if self._new_splits and not self._new_records and not self.job.allow_empty:
+            dead = f": all entries are dead letters ({_by_class(self._new_errors)})" if self._new_errors else ""
+            advice = _ENCODING if _may_be_encoded(self._new_errors) else "check the paths and the text column"
             raise UsageError(
-                f"the {self.agenda.new} new shards have no record at all; check the paths and the text column, "
-                "or say allow_empty"
+                f"the {self.agenda.new} new shards have no record at all{dead}; {advice}, or say allow_empty"
             )
 
     def due(self, portion: Portion, number: int, states: SourceStates | StatesByName) -> list[tuple[int, str]]:
@@ -318,6 +321,23 @@ def release_tasks(judged: Judged, agenda: Agenda, job: Job, store: Store) -> Ite
                 if at in due
             )
             yield from (ReleaseTask(judged.states, number, tuple(some)) for some in together(items, job.split_size))
+
+
+_ENCODING = "if the shards are not UTF-8, set encoding (gb18030, utf-16), or convert them (iconv -f GB18030 -t UTF-8)"
+
+
+def _by_class(errors: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{count} {error}" for error, count in sorted(errors.items(), key=lambda item: (-item[1], item[0]))
+    )
+
+
+def _may_be_encoded(errors: Mapping[str, int]) -> bool:
+    """Tell whether entries without any record among them look like another encoding.
+
+    One that is not UTF-8 is enough: of UTF-16, only its first bytes may not be, and each line of it is no JSON.
+    """
+    return errors.get("bad_encoding", 0) > 0 or set(errors) == {"bad_json"}
 
 
 @dataclass(frozen=True)
@@ -357,10 +377,10 @@ def check_dead(splits: Iterable[Entries], job: Job) -> None:
     allowed = max(job.max_dead_least, entries * job.max_dead_share_ppm // 1_000_000)
     if dead <= allowed:
         return
-    said = ", ".join(f"{count} {error}" for error, count in sorted(errors.items(), key=lambda item: -item[1]))
+    said = _by_class(errors)
     advice = "look at the shards, map other columns, or raise max_dead"
     if errors.get("bad_encoding", 0) * 2 > dead:
-        advice = "if the shards are not UTF-8, set encoding (gb18030, utf-16)"
+        advice = _ENCODING
     raise DeadLetterLimitError(
         f"{dead} of {entries} entries are dead letters, {allowed} are allowed: {said}"
         + (f" ({lost} more records lost with them)" if lost else "")

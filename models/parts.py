@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from models.digest import digest_of
 from models.errors import ConservationError
-from models.store import Store, scratch_file
+from models.store import Store, named_if_full, scratch_file
 
 PLACES = ("clean", "quarantine", "dead", "audit")
 RESTRICTED = frozenset({"quarantine", "dead"})
@@ -165,6 +165,7 @@ def open_parts(folders: Mapping[str, Path]) -> Iterator[Parts]:
     """Give writers whose files are gone on leaving, whatever was not created in a store with them."""
     parts = Parts(folders)
     try:
-        yield parts
+        with named_if_full(*folders.values()):
+            yield parts
     finally:
         parts.discard()

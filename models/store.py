@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from models.digest import digest_of_file
-from models.errors import StoreConflictError, UsageError
+from models.errors import NO_ROOM, StoreConflictError, UsageError, way_out
 
 
 class Entry(NamedTuple):
@@ -161,9 +161,8 @@ class LocalStore:
             with tempfile.TemporaryFile(dir=self._root):
                 pass
         except OSError as error:
-            raise UsageError(
-                f"{self._root}: cannot write there ({error.strerror}); choose another folder or give yourself the right"
-            ) from None
+            way = way_out(error) if error.errno in NO_ROOM else "choose another folder or give yourself the right"
+            raise UsageError(f"{self._root}: cannot write there ({error.strerror}); {way}") from None
 
     def claim(self, identity: str) -> str:
         path = self._root / ".corpus"
@@ -279,9 +278,23 @@ def scratch_file(folder: Path, suffix: str = "") -> Iterator[Path]:
     os.close(handle)
     path = Path(name)
     try:
-        yield path
+        with named_if_full(place):
+            yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_if_full(*folders: Path) -> Iterator[None]:
+    """Name the folders that are written to in an error that says that there is no room: a write knows its file by a number alone."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:
+            raise OSError(
+                error.errno, os.strerror(error.errno), " or ".join(map(str, dict.fromkeys(folders)))
+            ) from error
+        raise
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import ipc
 
+from models.store import named_if_full
+
 How = Literal["sum", "min", "max"]
 
 ROWS = 1 << 20
@@ -89,7 +91,7 @@ class Sums:
         table = self._reduce(self._waiting)
         self._waiting, self._count = [], 0
         path = Path(self._folder.name) / f"{len(self._runs)}.arrow"
-        with pa.OSFile(str(path), "wb") as file, ipc.new_file(file, table.schema) as writer:
+        with named_if_full(path.parent), pa.OSFile(str(path), "wb") as file, ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
         self._runs.append(path)
 

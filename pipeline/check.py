@@ -64,3 +64,7 @@ def check(settings: Settings) -> Iterator[str]:
     unasked = not_asked(engine)
     yield f"runner {engine.name}: ready" if unasked is None else f"runner {engine.name}: {unasked}"
     yield "all that can be known before a run is well"
+    again = (
+        f"winnow run {settings.name}" if settings.name.endswith((".yaml", ".yml")) else "winnow run with the same words"
+    )
+    yield f"nothing was screened or written yet; what happens next: {again}"

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from models.errors import UsageError, WinnowError
+from models.errors import NO_ROOM, UsageError, WinnowError, way_out
 from pipeline import document_commands, review_commands, source_commands, withdraw_commands
 from pipeline.beam_options import read_beam_options
 from pipeline.config import RunFile, Settings, absolute, from_options, read_run_file
@@ -622,7 +622,8 @@ def main() -> None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {said}", markup=False)
         sys.exit(error.exit_code)
     except OSError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {error}", markup=False)
+        advice = f". {way_out(error)}, and say the command again" if error.errno in NO_ROOM else ""
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"winnow: {error}{advice}", markup=False)
         sys.exit(1)
 
 

@@ -67,11 +67,15 @@ def withdraw_add(
         )
     target = _target(corpus, work, subject, source, url, record, key_env)
     entry = add(corpus.store, Withdrawal("", target, basis, *dates, by, reason))
-    out.print(
-        f"{entry.id}: {target.kind} {target.shown} is withdrawn ({basis}, received {entry.received}); in force from the next run on. "
-        f"What it means now is told by: winnow query {output} with the same option; 0 records may be a misspelling",
-        markup=False,
+    lines = (
+        f"{entry.id}: {target.kind} {target.shown} is withdrawn ({basis}, received {entry.received}); nothing has left the corpus yet",
+        "next: the next winnow run takes it out of the current release, whichever night brought it, and drops what comes later; "
+        "then winnow gc deletes it from earlier releases",
+        f"to see now which records are meant: winnow query {output} with the same option; if it finds none, look for a misspelling, and "
+        f"take this back with: winnow withdraw lift {output} {entry.id} --by … --reason …",
     )
+    for line in lines:
+        out.print(line, markup=False)
 
 
 @app.command("list")

@@ -4,6 +4,7 @@ import errno
 import fnmatch
 import glob
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +39,7 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
         outputs: folders that are written; what lies in them is no input, even where a pattern reaches it.
 
     Raises:
-        UsageError: if one lies outside the root, or has a name that means another place in a folder.
+        UsageError: if one lies outside the root, has a name that means another place in a folder, or one that cannot stand in a line of a list.
     """
     found = []
     written = tuple(_real(folder) + "/" for folder in outputs)
@@ -48,7 +49,7 @@ def list_shards(pattern: str, root: str, outputs: tuple[str, ...] = ()) -> list[
         if not path.startswith(root.rstrip("/") + "/"):
             raise UsageError(f"{path} does not lie under the input root {root}; set input_root")
         _check_way(path, path[len(root.rstrip("/")) + 1 :])
-        found.append(Found(_in_utf8(path[len(root.rstrip("/")) + 1 :]), generation, size))
+        found.append(Found(_writable(path[len(root.rstrip("/")) + 1 :]), generation, size))
     return sorted(found)
 
 
@@ -64,7 +65,12 @@ def _check_way(place: str, path: str) -> None:
         )
 
 
-def _in_utf8(path: str) -> str:
+_BREAKING = frozenset({"Cc", "Zl", "Zp"})
+"""Unicode categories of characters that end a line, or act on a terminal."""
+
+
+def _writable(path: str) -> str:
+    """Return a shard's path if it can stand in a line of a list: every output is named after its shard."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -72,6 +78,10 @@ def _in_utf8(path: str) -> str:
         raise UsageError(
             f"{said}: the name is not UTF-8, and every output is named after its shard; rename it"
         ) from None
+    if any(unicodedata.category(each) in _BREAKING for each in path):
+        raise UsageError(
+            f"{path!r}: the name has a line feed or another control character, and lists of files have a name a line; rename it"
+        )
     return path
 
 

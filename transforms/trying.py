@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from models.errors import InputOutputError, WinnowError
+from models.errors import InputOutputError, WinnowError, way_out
 
 TRIES = 3
 T = TypeVar("T")
@@ -61,7 +61,7 @@ def wait_after(tries: int, stage: str, name: str, error: OSError) -> None:
     """
     if tries >= TRIES:
         raise InputOutputError(
-            f"{stage}: {name}: {error} (tried {TRIES} times); nothing of this run was published. Mend it and run again: what is "
-            "done is not done anew"
+            f"{stage}: {name}: {error} (tried {TRIES} times); nothing of this run was published. {way_out(error)} and run again: "
+            "what is done is not done anew"
         ) from error
     time.sleep(0.2 * tries)

@@ -26,6 +26,16 @@ import pytest
 pytestmark = pytest.mark.data
 
 ROBUSTNESS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "robustness"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TAGGERS: dict[str, dict[str, Any]] = {
+    "lexicon": {"lists": ["illustrative"]},
+    "category": {"models": ["zh-discrimination-demo", "en-abuse-demo"]},
+    "fingerprint": {"indexes": ["illustrative"]},
+    "personal": {},
+    "provenance": {"registry": [str(EXAMPLES / "lists/sources")]},
+    "blocked": {"lists": [str(EXAMPLES / "lists/blocked")]},
+}
+"""All that are built in."""
 TABLE = Path(__file__).with_name("robustness.tsv")
 TIMEOUT = 60.0
 """Seconds for one file; all take well under one, but for the first, for which taggers load."""
@@ -79,6 +89,12 @@ def cases() -> list[Case]:
     return found
 
 
+def test_every_built_in_tagger_looks_at_the_suites() -> None:
+    from models.taggers import BUILT_IN
+
+    assert set(TAGGERS) == set(BUILT_IN)
+
+
 # The worker
 
 
@@ -86,7 +102,7 @@ def work() -> None:
     """Examine the cases that come on the standard input, one JSON array a line, and answer each with a row."""
     from pipeline.config import from_options, make_job
 
-    make_job(from_options({"inputs": ("x",), "output": "x", "as_of": "2026-01-01"}))
+    make_job(from_options({"inputs": ("x",), "output": "x", "as_of": "2026-01-01", "taggers": TAGGERS}))
     os.fsync = lambda _handle: None  # thousands of small files, none of which must survive
     print("ready", flush=True)
     for line in sys.stdin:
@@ -106,7 +122,7 @@ def examine(case: Case, folder: Path) -> Row:
     path = folder / f"shard{ending}"
     path.write_bytes(data)
     column = text_column(path) if case.suite == "parquet_testing" else "a[]" if case.form == "elements" else "a"
-    options = {"inputs": (str(path),), "output": str(folder / "out"), "as_of": "2026-01-01"}
+    options = {"inputs": (str(path),), "output": str(folder / "out"), "as_of": "2026-01-01", "taggers": TAGGERS}
     job = make_job(from_options(options | {"columns": {"text": column}}))
     try:
         shard = plan_shard(LocalOpener(), str(folder), path.name, job.reading, 64_000_000)

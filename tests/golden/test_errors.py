@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,28 @@ def test_a_command_on_a_folder_without_a_release_says_how_to_make_one(tmp_path: 
     refused(cli("publish", tmp_path), "no corpus here", "winnow run")
 
 
+def test_a_full_disk_is_told_with_its_folder_and_what_to_do(tmp_path: Path, cli: Cli) -> None:
+    rows = [
+        each | {"text": f"{each['text']} {random.Random(n).randbytes(600).hex()}"}
+        for n, each in enumerate(records("s.example", 3000))
+    ]
+    shard, disk = write_shard(tmp_path / "in" / "a.jsonl", rows), tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("needs the right to mount a file system of 2 MB")
+    try:
+        run = ("run", shard, "-o", disk / "out", "--policy", "minimal", *HERE)
+        advice = "Make room there, or choose a folder with more"
+        refused(cli(*run), "No space left on device", f"{disk}/out", advice, code=1)
+        assert not (disk / "out" / "current").exists()
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        assert cli(*run)[0] == 0
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 # Other encodings
 
 
@@ -163,6 +187,32 @@ def test_a_file_in_another_encoding_fails_with_the_advice_to_say_so(tmp_path: Pa
     shard = encoded(tmp_path / "in" / "a.jsonl", encoding)
     refused(cli("run", shard, "-o", tmp_path / "out", *HERE), "set encoding (gb18030, utf-16)", "a.jsonl", code=3)
     assert not (tmp_path / "out" / "current").exists()
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-le"])
+def test_a_few_records_in_another_encoding_are_not_taken_for_wrong_paths(
+    tmp_path: Path, cli: Cli, encoding: str
+) -> None:
+    """So few that the limit of dead letters is not reached; ASCII in UTF-16 without a mark at its start is UTF-8 byte by byte."""
+    lines = "".join(
+        json.dumps({"text": f"plain {n}"} if encoding == "utf-16-le" else each, ensure_ascii=False) + "\n"
+        for n, each in enumerate(CHINESE[:9])
+    )
+    (tmp_path / "a.jsonl").write_bytes(lines.encode(encoding))
+    refused(
+        cli("run", tmp_path / "a.jsonl", "-o", tmp_path / "out", *HERE),
+        "no record at all: all entries are dead letters (",
+        "if the shards are not UTF-8, set encoding (gb18030, utf-16), or convert them (iconv -f GB18030 -t UTF-8)",
+    )
+
+
+def test_records_without_text_are_not_taken_for_another_encoding(tmp_path: Path, cli: Cli) -> None:
+    shard = write_shard(tmp_path / "a.jsonl", [{"text": None}, {"text": 5}])
+    _, _, said = answer = cli("run", shard, "-o", tmp_path / "out", *HERE)
+    refused(
+        answer, "no record at all: all entries are dead letters (1 no_text, 1 ", "check the paths and the text column"
+    )
+    assert "UTF-8" not in said
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-be"])
@@ -308,6 +358,47 @@ def test_a_file_name_that_is_not_utf8_is_named(tmp_path: Path, cli: Cli) -> None
     with open(os.fsencode(folder) + b"/caf\xe9.jsonl", "wb") as file:
         file.write(b'{"text": "x"}\n')
     refused(cli("run", folder, "-o", tmp_path / "out", *HERE), "caf\\xe9.jsonl: the name is not UTF-8")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x1b[31mb", "a\x85b", "a\u2028b"])
+def test_a_file_name_that_would_break_a_list_of_names_is_refused_by_name(tmp_path: Path, cli: Cli, name: str) -> None:
+    write_shard(tmp_path / "in" / f"{name}.jsonl", records("s.example", 1))
+    answer = cli("check", tmp_path / "in", "-o", tmp_path / "out")
+    refused(answer, f"{f'{name}.jsonl'!r}: the name has a line feed or another control character", "rename it")
+    assert answer[2].count("\n") == 1
+
+
+def test_empty_texts_are_kept_and_count_once_for_their_source(tmp_path: Path, cli: Cli) -> None:
+    rows = [*records("s.example", 3), *({"id": f"e{n}", "source": "s.example", "text": ""} for n in range(5))]
+    shard = write_shard(tmp_path / "in" / "a.jsonl", [*rows, {"id": "w", "source": "s.example", "text": " \u3000\n"}])
+    assert cli("run", shard, "-o", tmp_path / "out", *HERE)[0] == 0
+    assert manifest(tmp_path / "out")["counts"]["clean"] == 9
+    assert (tmp_path / "out" / "clean" / "a.jsonl-00001-of-00001.jsonl").read_bytes() == shard.read_bytes()
+    (row,) = pq.read_table(tmp_path / "out" / "sources.parquet").to_pylist()
+    assert (row["read"], row["distinct"]) == (9, 5)
+
+
+def test_check_and_withdraw_say_what_happens_next(tmp_path: Path, shard: Path, cli: Cli) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(json.dumps({"inputs": ["in"], "output": "out", "policy": "minimal", "workers": 1}))
+    code, said, _ = cli("check", run)
+    assert (code, said.splitlines()[-1]) == (
+        0,
+        f"nothing was screened or written yet; what happens next: winnow run {run}",
+    )
+    assert cli("run", run, "-q")[0] == 0
+    code, said, _ = cli(
+        "withdraw", "add", tmp_path / "out", "--record", "s.example-1", "--basis", "erasure", "--by", "L. Chen"
+    )
+    assert code == 0
+    for each in (
+        "W0001: record s.example-1 is withdrawn (erasure",
+        "nothing has left the corpus yet",
+        "next: the next winnow run takes it out",
+        f"winnow query {tmp_path}/out with the same option",
+        f"winnow withdraw lift {tmp_path}/out W0001",
+    ):
+        assert each in said
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])

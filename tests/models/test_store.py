@@ -110,7 +110,7 @@ def test_a_failure_while_creating_leaves_no_file_and_can_be_tried_again(
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(store_module.os, step, fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(OSError, match="No space left on device"):
         put(store, "one", b"content")
     monkeypatch.undo()
     assert files(store) == []
@@ -191,3 +191,15 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(200)))
     assert set(most) == {1}
+
+
+def test_a_full_disk_is_named_by_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as raised, scratch_file(tmp_path) as path:
+        path.unlink()
+        path.symlink_to("/dev/full")
+        with path.open("wb", buffering=0) as file:
+            file.write(b"x")
+    assert raised.value.filename == str(tmp_path / "tmp")
+    with pytest.raises(OSError, match="another") as raised, scratch_file(tmp_path):
+        raise OSError(errno.EIO, "another")
+    assert raised.value.filename is None

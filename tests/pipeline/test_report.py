@@ -7,6 +7,7 @@ from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pytest
@@ -493,6 +494,108 @@ def test_works_are_named_with_records_and_longest_run_and_lower_bounds_are_told_
     assert "No index of registered works was used" in section(render(examples()), "works")
     used = manifest([])["taggers"] | {"fingerprint": "9c" * 32}
     assert "No record matches a registered work" in section(render(examples(), taggers=used), "works")
+
+
+def tree(page: str, key: str) -> ElementTree.Element:
+    """Return a section of a page as a tree."""
+    start = page.index(f'<section id="{key}">')
+    markup = page[start : page.index("</section>", start)] + "</section>"
+    return ElementTree.fromstring(markup.replace("<br>", "<br/>"))
+
+
+def words(element: ElementTree.Element) -> str:
+    return " ".join("".join(f" {each}" for each in element.itertext()).split())
+
+
+def rows_of(section: ElementTree.Element, kind: str) -> list[list[ElementTree.Element]]:
+    """Return the cells of the rows of a table's bodies."""
+    return [list(row) for row in section.findall(f".//table[@class='{kind}']/tbody/tr")]
+
+
+def widths(cell: ElementTree.Element) -> list[float]:
+    """Return how wide the bars of a cell are, in percent."""
+    return [float(rect.attrib["width"].removesuffix("%")) for rect in cell.iter("rect")]
+
+
+def counted(cell: ElementTree.Element) -> int:
+    return int(words(cell).replace(",", ""))
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_cells_and_bars_of_personal_data_and_works_hold_the_figures(language: str) -> None:
+    page = render(examples(), language, {"works": WORKS, "works_found": 2})
+    seen = {}
+    most = max(n for key, n in REASONS.items() if key.startswith("personal."))
+    for head, *counts, plot in rows_of(tree(page, "personal"), "personal"):
+        found = [counted(cell) for cell in counts]
+        seen[words(head).split()[-1]] = found
+        assert widths(plot) == pytest.approx([max(0.4, 100 * n / most) for n in found if n], abs=0.001)
+    assert seen == {
+        f"personal.{each}": [
+            REASONS.get(f"personal.{each}\t{action}", 0) for action in ("redact", "quarantine", "drop")
+        ]
+        for each in ("email", "phone", "resident_id", "bank_card")
+    }
+    works = rows_of(tree(page, "works"), "works")
+    assert [[words(cells[0]), counted(cells[1]), counted(cells[2])] for cells in works] == WORKS
+    assert [widths(cells[3]) for cells in works] == [[100.0], [5.0]]
+
+
+def test_cells_and_bars_of_risks_hold_the_figures() -> None:
+    seen, most = {}, 61
+    for cells in rows_of(tree(render(examples(), coverage=COVERAGE), "risks"), "risks"):
+        if len(cells) == 5 and cells[3].attrib["class"] == "n":
+            key = words(cells[0]).split()[0]
+            seen[key] = counted(cells[3])
+            assert widths(cells[4]) == pytest.approx([100 * seen[key] / most], abs=0.001)
+    assert seen == {"A.1.f": 37, "A.1.h": 61, "A.4.a": 12, "A.5.a": 5}
+
+
+def test_cells_of_dead_letters_hold_the_figures() -> None:
+    page = render(examples())
+    cells = [words(cell) for row in rows_of(tree(page, "dead"), "dead") for cell in row]
+    for name, count in DEAD:
+        assert cells[cells.index(name) + 1] == str(count)
+
+
+def test_the_plot_of_the_flow_is_drawn_to_scale() -> None:
+    facts = manifest(examples())
+    counts, found = facts["counts"], figures(facts["counts"])
+    picture = tree(render_report(facts, table(examples()), found), "flow").find(".//svg[@class='flow']")
+    assert picture is not None
+    drawn = causes(counts, found.flow, ERRORS, Words("en"), {})
+    rects = [
+        (each.attrib["class"], float(each.attrib["x"]), float(each.attrib["height"])) for each in picture.iter("rect")
+    ]
+    _, left, whole = next(each for each in rects if each[0] == "read")
+    right = max(x for _, x, _ in rects)
+    middle = [(kind, tall) for kind, x, tall in rects if left < x < right]
+    # Thin bands are made visible, so the whole may be a little more than its scale.
+    wanted = [max(2.5, each.records * 210 / counts["read"]) for each in drawn]
+    assert [kind for kind, _ in middle] == [each.kind for each in drawn]
+    assert [tall for _, tall in middle] == pytest.approx(wanted, abs=0.06)
+    assert whole == pytest.approx(sum(wanted), abs=0.1)
+    doors = {kind: tall for kind, x, tall in rects if x == right}
+    for door, kind in (("clean", "clean"), ("quarantined", "quarantine"), ("dead", "dead")):
+        mine = [tall for each, tall in zip(drawn, wanted, strict=True) if each.door == door]
+        assert doors[kind] == pytest.approx(sum(mine), abs=0.1)
+    label = picture.attrib["aria-label"]
+    assert [int(n.replace(",", "")) for n in re.findall(r" ([\d,]+)(?:;|$)", label)] == [each.records for each in drawn]
+
+
+def test_the_histogram_counts_every_source_that_was_counted_and_its_bars_are_to_scale() -> None:
+    rows = examples()
+    picture = tree(render(rows), "sources").find(".//svg[@class='histogram']")
+    assert picture is not None
+    limit = Fraction(1, 20)
+    wanted = [0] * len(bin_labels(limit))
+    for row in rows:
+        if row["distinct"]:
+            wanted[bin_of(row["unlawful"], row["distinct"], limit)] += 1
+    values = [int((each.text or "0").replace(",", "")) for each in picture.iterfind("text[@class='value']")]
+    assert values == wanted
+    tall = [int(each.attrib["height"]) for each in picture.iterfind("rect")]
+    assert tall == [max(2, round(n * 96 / max(wanted))) if n else 0 for n in wanted]
 
 
 def test_languages_and_entries_without_text_add_up_to_what_was_read() -> None:
