@@ -51,7 +51,7 @@ def state_counts(sources: pa.Table) -> dict[str, int]:
 def _meaning(state: str, policy: Mapping[str, Any], said: Words) -> Markup:
     """Return in a few words what a state means for records."""
     action = policy.get("actions", {}).get(state)
-    return said(f"meaning.{action}") if action in ("quarantine", "drop") else said("state_means.one_by_one")
+    return said(f"meaning.{action}") if action in ("quarantine", "drop") else said("meaning.one_by_one")
 
 
 def badge(state: str, said: Words) -> Markup:
