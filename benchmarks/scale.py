@@ -174,7 +174,7 @@ class World:
         records = np.where(is_late, 1_000_000_000, records)
         unlawful = np.where(marks | is_late, records, 0)
         none = np.zeros(len(records), np.int64)
-        counts = [records, records, unlawful, none, records * 900, unlawful * 900, none]
+        counts = [records, unlawful, records, unlawful, none, records * 900, unlawful * 900, none]
         return pa.table({"source": source, **dict(zip(COUNTS, counts, strict=True))}), starts.tolist()
 
     def sketches(self, splits: npt.NDArray[np.uint64], table: pa.Table, row: npt.NDArray[np.int64], k: int) -> pa.Table:

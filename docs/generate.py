@@ -22,7 +22,10 @@ from models.outcome import SOURCES
 from models.parts import AUDIT, DEAD
 from models.policy import ACTIONS, Calibrated, Match, Policy, Redact, Rule, Sources, Unlawful
 from models.registered import REGISTRY
+from models.rollups import ROLLUPS
+from models.source_reading import Removals
 from models.source_rules import Shared, SourceColumns, SourceRules
+from models.source_states import MOVES
 from models.strict import Strict
 from models.taggers import BUILT_IN, tagger_class
 from models.taxonomy import load_taxonomy
@@ -276,7 +279,21 @@ _FILES = (
     (
         "`sources.parquet`, `sources.csv`",
         pa.schema([*SOURCES, ("reading", pa.string()), ("withdrawn", pa.string())]),
-        "A row a source, sorted by source. Null where a source has no tally of its own or no state.",
+        "A row a source, sorted by source. Null where a source has no tally of its own or no state. `removed` of `removed_of` records are removed by the rules "
+        "whatever the state; `was_removed` of `was_removed_of` is what a source was compared with that is on hold for that, else null. `basis` is `detector`, "
+        "`rogan-gladen`, `audit`, `moved`, `nearly-all-removed`, `override D0001` or `override D0001 of KEY`. The metadata of the Parquet schema has the reading "
+        "in words: `reading.en`, `reading.zh`.",
+    ),
+    (
+        "`moved.parquet`",
+        MOVES,
+        "A row a source whose removal rate moved since the last release, or of which nearly all is removed, held or only told of. It hangs on the release before.",
+    ),
+    (
+        "`rollups.parquet`",
+        ROLLUPS,
+        "A row a key in which more lies than the source of that name: a host, domain, dataset, publisher or product, with the sums of it and all below. "
+        "`worst` is the worst state of these, `own` the state of the source of that key. Empty unless `source_from` is `keys`.",
     ),
     (
         "`breakdown.parquet`",
@@ -319,6 +336,11 @@ _MANIFEST = (
         "overridden",
         "overrides that the release went by: `source`, `state`, `entry` of the ledger, `reviewer`, `until`",
     ),
+    (
+        "removals",
+        "`removed` records; `one_cause`: terms and rules that alone remove more than the policy's share of them; `moved`: how many sources, and what "
+        "became of them",
+    ),
     ("catalogue", "names in the private store"),
     ("files", "`path`, `size`, `sha256` of every file; `records` and `object` of parts"),
 )
@@ -332,6 +354,19 @@ _SUMMARY = (
         "`[id, records, longest run]` of the works with most records; how many; whether exact or lower bounds",
     ),
     ("languages", "`[records, characters]` by language"),
+    (
+        "removed, causes",
+        "records removed for what was found in them; what alone removes most of them: `[rule or term, tagger, id, records]`, the id of a list's term being "
+        "12 digits of its SHA-256",
+    ),
+    (
+        "moves",
+        "sources of `moved.parquet`: `count`, and `named`: `[source, reason, removed, of, was removed, was of]`",
+    ),
+    (
+        "rollups",
+        "keys of `rollups.parquet`: `count`, and `named`: `[key, worst state, sources, of that state, unlawful, distinct, removed, of]`",
+    ),
     ("changes", "since the release before: `counts`, `sources`, `shards`, `digests`; empty for the first"),
 )
 
@@ -339,7 +374,7 @@ _SUMMARY = (
 def policy_page() -> str:
     """Return ``policy.md``."""
     parts = [POLICY_HEAD, "## All keys", table(Policy)]
-    for model in (Sources, Unlawful, Calibrated, Rule, Match, Redact):
+    for model in (Sources, Unlawful, Removals, Calibrated, Rule, Match, Redact):
         parts += [f"## {model.__name__}", summary(model), table(model)]
     taxonomy = load_taxonomy()
     sets = [f"| `{name}` | {', '.join(f'`{glob}`' for glob in globs)} |" for name, globs in taxonomy.sets.items()]

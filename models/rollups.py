@@ -44,7 +44,7 @@ def keep_rollups(sources: str, has_levels: bool, store: Store, folder: Path) -> 
 
     def write(path: Path) -> None:
         names = ("sources", *_OF_STATE, *_COUNTS)
-        how: dict[str, How] = {"worst": "max", "own": "max", **dict.fromkeys(names, "sum")}
+        how: dict[str, How] = {"worst": "max", "own": "max", "below": "sum", **dict.fromkeys(names, "sum")}
         with Sums(how, folder, keys=("key",)) as sums:
             if has_levels:
                 for table in _rows(store.local(sources)):
@@ -78,6 +78,7 @@ def _rows(path: Path) -> Iterator[pa.Table]:
                     "key": pa.array([key for key, _ in keys], pa.string()),
                     "worst": state.cast(pa.int64()),
                     "own": pc.if_else(pa.array(is_own), state, pa.scalar(None, state.type)).cast(pa.int64()),
+                    "below": pa.array((~is_own).astype(np.int64)),
                     "sources": pa.array(np.ones(len(at), np.int64)),
                     **columns,
                 }
@@ -85,8 +86,8 @@ def _rows(path: Path) -> Iterator[pa.Table]:
 
 
 def _finished(sums: pa.Table) -> pa.Table:
-    """Return the rows of keys in which more lies than the source of that name."""
-    above = sums.filter(pc.or_(pc.greater(sums["sources"], 1), pc.is_null(sums["own"])))
+    """Return the rows of keys in which another source lies than that of the very name."""
+    above = sums.filter(pc.greater(sums["below"], 0))
     states = pa.array(STATES)
     for name in ("worst", "own"):
         above = above.set_column(above.schema.get_field_index(name), name, states.take(above[name].combine_chunks()))

@@ -131,7 +131,7 @@ class Corpus:
         rows = [
             {"source": name, "records": FRUITFUL, "distinct": FRUITFUL, "unlawful": self.unlawful.get(name, 0)}
             | {"characters": 7 * FRUITFUL, "unlawful_characters": 7 * self.unlawful.get(name, 0)}
-            | {"low": 0, "low_characters": 0}
+            | {"low": 0, "low_characters": 0, "removed": self.unlawful.get(name, 0)}
             for name in names
         ]
         known = Known(mark("known", split.cut.checksum, rows), (("lexicon", "A.1.a"),), tuple(names))
