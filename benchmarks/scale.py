@@ -50,7 +50,7 @@ from models.parts import PartFile
 from models.release_pass import Released
 from models.release_split import keep_receipt
 from models.shard import Columns, Cut, Shard, Split
-from models.sketch_files import ROWS, gather, mark_of
+from models.sketch_files import ROWS, gather, mark_of, rows_of
 from models.sketches import order_of
 from models.store import LocalStore
 from models.tag_pass import LayerRef, Tagged
@@ -284,7 +284,6 @@ class Bench:
         table, starts = self.world.tallies(numbers)
         counts = np.add.reduceat(table["records"].to_numpy(), starts[:-1]).tolist()
         receipts = []
-        sketch = self._sketch(splits, table, starts) if self.k else ""
         for at, split in enumerate(splits):
             tally = table.slice(starts[at], starts[at + 1] - starts[at])
             digest = split.digest(self.job.reading)
@@ -296,14 +295,18 @@ class Bench:
             receipts.append(
                 Tagged(digest, layers, known, tally, entries, {}, 0, entries * 900, {}, tuple(self.job.wanted))
             )
-        receipts[0] = replace(receipts[0], sketch=sketch)
+        if self.k:
+            self._sketch(splits, receipts, table, starts)
         return receipts
 
-    def _sketch(self, splits: Sequence[Split], table: pa.Table, starts: Sequence[int]) -> str:
-        """Keep the sketches of splits, all in one object: a run has one each, of which making them up would take most of the time."""
+    def _sketch(self, splits: Sequence[Split], receipts: list[Tagged], table: pa.Table, starts: Sequence[int]) -> None:
+        """Keep the sketches of splits in two objects: a run has one a split, of which making them up would take most of the time."""
         marks = np.array([mark_of(split.digest(self.job.reading)) for split in splits], np.uint64)
         rows = self.world.sketches(marks, table, np.repeat(np.arange(len(splits)), np.diff(starts)), self.k)
-        return gather([rows], self.k, Unsynced(self.folder / "store"), self.folder)
+        for at, some in ((0, marks[: len(marks) // 2]), (-1, marks[len(marks) // 2 :])):
+            half = rows_of(rows, some.tolist())
+            sketch = gather([half], self.k, Unsynced(self.folder / "store"), self.folder)
+            receipts[at] = replace(receipts[at], sketch=sketch)
 
     def _released(self, due: Sequence[tuple[Split, str]]) -> dict[str, Released]:
         table, starts = self.world.tallies([_NUMBERS[split.cut.checksum] for split, _ in due])
