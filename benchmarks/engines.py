@@ -20,7 +20,7 @@ from pathlib import Path
 from corpus import FOLDER, make, parse_size
 from rich.console import Console
 from rich.table import Table
-from stages import adopt_orphans, cpu, spent, spent_since, turned
+from stages import adopt_orphans, children, cpu, spent, spent_since, turned
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "engines"), str(TESTS / "golden")]
@@ -69,6 +69,7 @@ def main() -> None:
             for name, job in turned(list(jobs.items()), number):
                 with tempfile.TemporaryDirectory(prefix="out-", dir=place) as out:
                     used[name].append(1000 * job(Path(out) / "out") / megabytes)
+                print(f"round {number + 1}, {name}: {used[name][-1]:.0f} ms/MB", file=sys.stderr, flush=True)
     _show(used, megabytes)
 
 
@@ -88,12 +89,12 @@ def _show(used: dict[str, list[float]], megabytes: float) -> None:
 
 def _launched(row: Row, run: Path, out: Path, cluster: Cluster | None = None, *, of_run: bool = False) -> float:
     """Return CPU-seconds of a run, those of the cluster's processes included."""
-    before, of_cluster = cpu(), _of(cluster)
+    before, of_cluster, besides = cpu(), _of(cluster), children()
     arguments = row.arguments(run, out)
     nights.finish(
         [word for word in arguments if word not in ("-o", str(out))] if of_run else arguments, within=row.within
     )
-    return spent_since(before) + _of(cluster) - of_cluster
+    return spent_since(before, besides) + _of(cluster) - of_cluster
 
 
 def _of(cluster: Cluster | None) -> float:

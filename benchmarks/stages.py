@@ -7,6 +7,7 @@ by side in one go, in rounds; the table shows the median and the range over the 
 """
 
 import argparse
+import contextlib
 import ctypes
 import functools
 import itertools
@@ -19,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -204,7 +204,7 @@ def _ignore(_place: str, _count: int) -> None:
     pass
 
 
-@contextmanager
+@contextlib.contextmanager
 def _nothing() -> Iterator[None]:
     yield None
 
@@ -316,7 +316,7 @@ def _findings(taggers: tuple[Tagger, ...], documents: Documents) -> Findings:
     return Findings.concat([tagger.tag(documents) for tagger in taggers])
 
 
-@contextmanager
+@contextlib.contextmanager
 def _folder(place: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=place) as name:
         yield Path(name)
@@ -424,20 +424,26 @@ def turned(items: list[Any], number: int) -> list[Any]:
 
 def spent(how: str, corpus: Path, workers: int, taggers: str = "", run_file: Path | None = None) -> float:
     """Return CPU-seconds of a whole job in a process of its own; see :func:`run_once`."""
-    before = cpu()
+    before, besides = cpu(), children()
     command = [sys.executable, __file__, str(corpus), "--run", how, "--workers", str(workers), "--taggers", taggers]
     command += [] if run_file is None else ["--run-file", str(run_file)]
     subprocess.run(command, check=True, cwd=Path.cwd())
-    return spent_since(before)
+    return spent_since(before, besides)
 
 
-def spent_since(before: float) -> float:
-    """Return CPU-seconds spent since :func:`cpu` gave ``before``, once the last of all children, adopted ones too, has ended."""
-    while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            return cpu() - before
+def children() -> frozenset[int]:
+    """Return the children of this process, adopted ones too."""
+    lists = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    return frozenset(int(pid) for text in lists for pid in text.split())
+
+
+def spent_since(before: float, besides: frozenset[int] = frozenset()) -> float:
+    """Return CPU-seconds spent since :func:`cpu` gave ``before``, once the last child has ended but those ``besides``: services go on."""
+    while waited := children() - besides:
+        for pid in waited:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+    return cpu() - before
 
 
 def run_once(how: str, corpus: Path, workers: int, taggers: str, run_file: Path | None = None) -> None:
