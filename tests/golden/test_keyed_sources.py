@@ -1,5 +1,8 @@
 """Keys of sources by rules in a run: both formats agree, what cannot be read is unknown, and a release says which rules and list it had."""
 
+import json
+import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,11 @@ def test_records_count_for_the_source_that_the_rules_say(screen: Screen, cli: Cl
     reached = ("blacklisted", "override D0001 of code.example")
     assert found == {key: reached if key.startswith("code.") else ("clean", "detector") for key in wanted}
     assert "clean → blacklisted on 0 of 2" in cli("source", "show", out, "code.example/bo")[1]
+    listed = json.loads((out / "blacklist.json").read_bytes())
+    form = json.loads((files("pipeline") / "blacklist.schema.json").read_text("utf-8"))
+    assert re.fullmatch(form["$defs"]["source"]["properties"]["basis"]["pattern"], listed["blacklisted"][0]["basis"])
+    by = {"entry": "D0001", "reviewer": "L. Chen", "until": "2026-01-31"}
+    assert [each["override"] for each in listed["blacklisted"]] == [by, by]
     said_of = cli("explain", out, "a0")[1]
     assert "decided by L. Chen about code.example, in which it lies: blacklisted until 2026-01-31" in said_of
     assert not list(verify(Corpus(out)))
