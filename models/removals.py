@@ -29,8 +29,8 @@ from models.sources import HOLD, STATES
 from models.store import Store
 from models.tagging import IDENTIFIERS
 
-BEFORE = "decisions/before"
-"""Folder of the store with what runs compared sources with."""
+BEFORE = "agendas/before"
+"""Folder of the store with what runs compare sources with: a run's own business, which goes when the run has ended."""
 
 MOVED, NEARLY_ALL = "moved", "nearly-all-removed"
 REASONS = (MOVED, NEARLY_ALL)

@@ -286,7 +286,7 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
     before = {(e["key"], e["state"]): e for state in LISTED for e in previous.get(state, [])}
     policy = manifest["job"]["policy"]
     lists: dict[str, list[dict[str, Any]]] = {state: [] for state in LISTED}
-    decided = {each["source"]: each for each in manifest.get("overridden", ())}
+    decided = {each["entry"]: each for each in manifest.get("overridden", ())}
     for row in sources.filter(pc.is_in(sources["state"], pa.array(list(lists)))).to_pylist():
         known = before.get((row["source"], row["state"]), {})
         lists[row["state"]].append(
@@ -300,7 +300,7 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
                 "since": known.get("since", manifest["as_of"]),
                 "run": known.get("run", manifest["run"]),
                 "policy": f"{policy['name']}@{policy['version']}",
-                **(_override(decided[row["source"]]) if row["source"] in decided else {}),
+                **(_override(decided[entry]) if (entry := _entry_of(row["basis"])) in decided else {}),
             }
         )
     meant = "estimated from detectors, not audited"
@@ -308,7 +308,9 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
         meant = "by verdicts of people; shares are what detectors found, not audited"
     whole = ", duplicates: source" if policy.get("exact_up_to") else ""
     reading = f"reading: {policy['reading']}, basis: {policy['basis']} ({meant}){whole}"
-    overridden = [{"key": each["source"], "state": each["state"], **_override(each)} for each in decided.values()]
+    overridden = [
+        {"key": each["source"], "state": each["state"], **_override(each)} for each in manifest.get("overridden", ())
+    ]
     return {
         "format": BLACKLIST_FORMAT,
         "reading": reading,
@@ -316,6 +318,11 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
         **lists,
         "overridden": overridden,
     }
+
+
+def _entry_of(basis: str) -> str:
+    """Return the entry of the override that a state rests on, on the source or on what it lies in; empty for none."""
+    return basis.removeprefix("override ").partition(" ")[0] if basis.startswith("override ") else ""
 
 
 def _override(decided: Mapping[str, str]) -> dict[str, dict[str, str]]:

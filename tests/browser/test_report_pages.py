@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 CORPUS = Path(__file__).resolve().parents[2] / "examples" / "corpus"
 SECTIONS = ("summary", "totals", "flow", "changes", "sources", "risks", "personal", "works", "reasons", "languages")
-SECTIONS += ("dead", "basis", "glossary", "provenance", "blocked", "notices", "withdrawals")
+SECTIONS += ("removals", "dead", "basis", "glossary", "provenance", "blocked", "notices", "withdrawals")
 A4 = round((210 - 2 * 13) / 25.4 * 96)
 """Pixels between the margins of a printed page."""
 

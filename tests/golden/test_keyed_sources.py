@@ -1,12 +1,15 @@
 """Keys of sources by rules in a run: both formats agree, what cannot be read is unknown, and a release says which rules and list it had."""
 
+import json
+import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Screen, manifest, write_shard
+from conftest import Cli, Screen, manifest, write_shard
 
 from models.errors import UsageError
 from models.source_rules import suffix_list
@@ -37,7 +40,7 @@ def entries(kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_records_count_for_the_source_that_the_rules_say(screen: Screen, tmp_path: Path) -> None:
+def test_records_count_for_the_source_that_the_rules_say(screen: Screen, cli: Cli, tmp_path: Path) -> None:
     out, folder = tmp_path / "out", tmp_path / "in"
     shards = [write_shard(folder / "a.jsonl", entries("a")), folder / "b.parquet"]
     pq.write_table(pa.Table.from_pylist(entries("b")), shards[1])
@@ -50,6 +53,33 @@ def test_records_count_for_the_source_that_the_rules_say(screen: Screen, tmp_pat
     assert said["suffix_list"] == suffix_list()._asdict()
     assert said["rules"]["shared"][0]["under"] == "code.example"
     assert not list(verify(Corpus(out)))
+    above = {row["key"]: (row["sources"], row["worst"]) for row in pq.read_table(out / "rollups.parquet").to_pylist()}
+    assert above == {
+        "code.example": (2, "clean"),
+        "github.io": (2, "clean"),
+        "dataset:p/d": (1, "clean"),
+        "publisher:p": (1, "clean"),
+    }
+    # A decision on what lies above reaches what lies below, and the ledger and explain say so.
+    days = ("--reviewer", "L. Chen", "--reason", "r", "--decided", "2026-01-01", "--until", "2026-01-31")
+    code, told, error = cli("source", "override", out, "code.example", "--state", "blacklisted", *days)
+    assert (code, "so are the 2 sources at or below it" in told) == (0, True), error
+    screen(shards, out, source_keys=RULES, **given)
+    found = {row["source"]: (row["state"], row["basis"]) for row in pq.read_table(out / "sources.parquet").to_pylist()}
+    reached = ("blacklisted", "override D0001 of code.example")
+    assert found == {key: reached if key.startswith("code.") else ("clean", "detector") for key in wanted}
+    assert "clean → blacklisted on 0 of 2" in cli("source", "show", out, "code.example/bo")[1]
+    listed = json.loads((out / "blacklist.json").read_bytes())
+    form = json.loads((files("pipeline") / "blacklist.schema.json").read_text("utf-8"))
+    assert re.fullmatch(form["$defs"]["source"]["properties"]["basis"]["pattern"], listed["blacklisted"][0]["basis"])
+    by = {"entry": "D0001", "reviewer": "L. Chen", "until": "2026-01-31"}
+    assert [each["override"] for each in listed["blacklisted"]] == [by, by]
+    said_of = cli("explain", out, "a0")[1]
+    assert "decided by L. Chen about code.example, in which it lies: blacklisted until 2026-01-31" in said_of
+    assert not list(verify(Corpus(out)))
+    metadata = pq.read_schema(out / "sources.parquet").metadata
+    assert metadata[b"reading.en"].startswith(b"- **Unit.** Record")
+    assert metadata[b"reading.zh"].decode().startswith("- **计数单位。**")
     # Other rules read another corpus.
     with pytest.raises(UsageError, match="was read in another way"):
         screen(shards[0], out, **given)

@@ -1,5 +1,6 @@
 """Verdicts in other strata than those that they were drawn in: what counts is a uniform sample of each, or nothing."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ HIGH, MOVED, REST = 180, 60, 1_940
 """Records of a source: unlawful ones that both detectors flag; lawful ones that only the new one flags; lawful ones that none does."""
 
 
+@functools.cache
 def drawn() -> tuple[pa.Table, np.ndarray]:
     """Return the verdicts of as many sources, each drawn by chance within the strata of the old detector, and the strata of the new one."""
     rng = np.random.default_rng(7)

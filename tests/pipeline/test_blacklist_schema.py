@@ -126,7 +126,7 @@ def test_a_blacklist_has_the_form_of_its_schema(written: dict[str, Any]) -> None
             st.text(max_size=8),
             st.sampled_from(("name", "domain", "path", "mixed")),
             st.sampled_from(STATES),
-            st.sampled_from(("detector", "audit", "override D0001")),
+            st.sampled_from(("detector", "audit", "override D0001", "override D0001 of x", "moved")),
             st.integers(0, 10**12),
             st.integers(1, 10**12),
         ),
