@@ -23,14 +23,36 @@ GROUP = 1 << 17
 """Rows of a row group of tables that are written as a stream."""
 
 
-class Sums:
+class OnDisk:
+    """A folder for sorted runs while a context lasts.
+
+    Args:
+        folder: on this machine; runs lie in its ``tmp``, where gc finds those of a process that was killed.
+        prefix: of the folder's name.
+    """
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        place = folder / "tmp"
+        place.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(dir=place, prefix=prefix)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+
+class Sums(OnDisk):
     """Adds up columns by keys, which are strings; all of it in memory only while it is small.
 
     Nulls count for nothing: a column that a key has no value of is null in the result.
 
     Args:
         how: each column and how its values come together; all are associative, so the order of what is added does not matter.
-        folder: on this machine; runs lie in its ``tmp``, where gc finds those of a process that was killed.
+        folder: see :class:`OnDisk`.
         rows: see :data:`ROWS`.
         keys: columns by which is added up; the result is sorted by them.
     """
@@ -38,6 +60,7 @@ class Sums:
     def __init__(
         self, how: Mapping[str, How], folder: Path, *, rows: int = ROWS, keys: Sequence[str] = ("source",)
     ) -> None:
+        super().__init__(folder, "sums-")
         self._how = dict(how)
         self._keys = tuple(keys)
         self._rows = rows
@@ -47,17 +70,6 @@ class Sums:
         self._schema = pa.schema(
             [*((name, pa.string()) for name in self._keys), *((name, pa.int64()) for name in self._how)]
         )
-        place = folder / "tmp"
-        place.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(dir=place, prefix="sums-")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._folder.cleanup()
 
     def add(self, table: pa.Table) -> None:
         """Add rows; columns that the table lacks are null."""

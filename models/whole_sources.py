@@ -6,13 +6,10 @@ workers. Memory holds the sources of one range of names at a time, and of their 
 """
 
 import bisect
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +26,7 @@ from models.policy import Decider, Sources
 from models.sketches import ESTIMATED, RECOUNTED, Sketch, hashes_of, total
 from models.source_rule import Evidence, judge
 from models.source_states import calibration_of
+from models.summing import OnDisk
 from models.tally import DISTINCT, STRATA, is_counted, strata
 
 MOST = 1 << 22
@@ -216,30 +214,20 @@ class Records:
         return cls(codes[at], hashes[at], np.minimum.reduceat(which, at), np.maximum.reduceat(length, at))
 
 
-class Recount:
+class Recount(OnDisk):
     """Counts the distinct records of some sources, in sorted runs on the disk of this machine.
 
     Args:
         sources: distinct strings, shape (n,).
-        folder: runs lie in its ``tmp``, as those of :class:`models.summing.Sums` do.
+        folder: see :class:`models.summing.OnDisk`.
     """
 
     def __init__(self, sources: pa.Array, folder: Path) -> None:
+        super().__init__(folder, "recount-")
         self.sources = sources
         self._waiting: list[Records] = []
         self._size = 0
         self._runs: list[pa.Table] = []
-        place = folder / "tmp"
-        place.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(dir=place, prefix="recount-")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._folder.cleanup()
 
     def add(self, records: Records) -> None:
         """Add records; any may be added again."""
