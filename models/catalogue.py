@@ -151,6 +151,11 @@ class SegmentRef:
     breakdown: str = ""
     sketch: str = ""
 
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Names of all that the store has of the segment itself."""
+        return tuple(filter(None, (self.name, self.breakdown, self.sketch)))
+
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "SegmentRef":
         columns, lacks = (
@@ -441,14 +446,9 @@ def said_of(shards: Sequence[Shard]) -> tuple[tuple[tuple[str, int, str], ...], 
 
 def write_index(segments: Sequence[SegmentRef], store: Store, folder: Path) -> str:
     """Write an index and return its name."""
-    facts = {"format": FORMAT, "segments": [_said(ref) for ref in segments]}
+    facts = {"format": FORMAT, "segments": [asdict(ref) for ref in segments]}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     return keep(store, folder, "catalogues", ".index.json", lambda path: path.write_bytes(text))
-
-
-def _said(ref: SegmentRef) -> dict[str, Any]:
-    # Only where there is one, so that an index without sketches is as it always was.
-    return {name: value for name, value in asdict(ref).items() if value or name != "sketch"}
 
 
 def as_json(value: Any) -> str:

@@ -112,7 +112,7 @@ def _collect(corpus: Corpus, keep: int, grace_days: float, is_trial: bool) -> Co
 def _named(corpus: Corpus, catalogue: Mapping[str, str]) -> set[str]:
     """Return every store object that a catalogue names."""
     opened = Catalogue.open(corpus.store, catalogue["index"])
-    named = {*catalogue.values(), *(name for ref in opened.segments for name in (ref.name, ref.breakdown, ref.sketch))}
+    named = {*catalogue.values(), *(name for ref in opened.segments for name in ref.objects)}
     for row in opened.rows():
         named |= {part.object for part in row.release.files}
         named |= {layer.name for layer in row.layers}

@@ -23,7 +23,7 @@ def check_present(corpus: Corpus, outcome: Outcome, catalogue: Catalogue) -> Non
     for ref in catalogue.segments:
         if ref.name in kept:
             continue
-        wanted |= {name: "a segment of the run's catalogue" for name in (ref.name, ref.breakdown) if name}
+        wanted |= dict.fromkeys(ref.objects, "a segment of the run's catalogue")
         for row in catalogue.read(ref).rows():
             wanted |= {layer.name: f"a layer of {row.split.name}" for layer in row.layers}
     for ref in before.segments:
