@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.decisions import override_basis
 from models.documents import Documents
 from models.errors import UsageError
 from models.files import Opener
@@ -315,7 +316,7 @@ def assess(
     state, basis, why = STATES[int(judged.state[0])], BASES[int(judged.basis[0])], ""
     collect, is_decided = bool(judged.collect[0]), history.override is not None
     if history.override is not None:
-        basis = f"override {history.override[0]}"
+        basis = override_basis(history.override[0])
     elif not records:
         state, collect, why = INSUFFICIENT, False, "all records are on lists of contents to purge, so none is judged"
     elif collect and not _judged(unlawful + probe.unscanned, records, reading, calibration, history).collect[0]:

@@ -26,6 +26,7 @@ from models.decisions import (
     PENDING,
     RELEASE,
     Decisions,
+    by_override,
     chain_of,
     rows_of,
 )
@@ -152,7 +153,7 @@ def _changed(
 
 def _is_held_otherwise(row: Mapping[str, Any], held: Mapping[str, bool]) -> bool:
     source, basis = row["source"], row["basis"]
-    if basis.startswith(OVERRIDE):
+    if by_override(basis):
         return False
     return not held.get(source, False) if basis in REASONS else source in held
 

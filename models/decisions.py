@@ -39,6 +39,19 @@ AUDIT_BASIS = BASES[AUDIT]
 PENDING = "(pending)"
 """In place of an entry's id: what a release changed and nobody has entered yet."""
 
+
+def override_basis(entry: str, above: str = "") -> str:
+    """Return the ``basis`` of a state that rests on an override: ``override D0001``, or ``override D0001 of KEY`` of what a source lies in."""
+    return f"{OVERRIDE} {entry} of {above}" if above else f"{OVERRIDE} {entry}"
+
+
+def by_override(basis: str) -> tuple[str, str] | None:
+    """Return the entry and what lies above from what :func:`override_basis` returned; None for any other basis."""
+    kind, _, said = basis.partition(" ")
+    entry, _, above = said.partition(" of ")
+    return (entry, above) if kind == OVERRIDE else None
+
+
 JUDGED = "judged"
 """In place of a state in an override: from then on, what the figures say holds again."""
 
@@ -168,7 +181,7 @@ class Decisions:
                 if basis == AUDIT_BASIS and state == BLACKLISTED:
                     # Back after an override, or marked again: what counted the first time it was marked still does not clear it.
                     found[source] = before if before and before.entry else Mark(entry.number, verdicts)
-                elif before and before.entry and not basis.startswith(OVERRIDE):
+                elif before and before.entry and not by_override(basis):
                     found[source] = replace(before, entry=0)
         return found
 
@@ -184,7 +197,7 @@ class Decisions:
                 if basis in REASONS:
                     was = None if row[WAS[1]] is None else (row[WAS[0]], row[WAS[1]])
                     found[source] = Held(entry.number, basis, was)
-                elif source in found and not basis.startswith(OVERRIDE):
+                elif source in found and not by_override(basis):
                     del found[source]
         return found
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.addressed import keep_json
-from models.decisions import Override
+from models.decisions import Override, override_basis
 from models.source_keys import PUBLISHER, parents_of
 from models.sources import CLEAN, STATES
 from models.store import Store
@@ -67,8 +67,8 @@ class InForce:
             return basis
         codes = pc.fill_null(pc.index_in(states, value_set=pa.array(STATES)), 0).to_numpy()
         at, above = self._at(sources), self._above(sources)
-        own = pa.array([f"override {entry}" for entry, _ in self.entries.values()], pa.string())
-        other = pa.array([f"override {entry} of {key}" for key, (entry, _) in self.entries.items()], pa.string())
+        own = pa.array([override_basis(entry) for entry, _ in self.entries.values()], pa.string())
+        other = pa.array([override_basis(entry, key) for key, (entry, _) in self.entries.items()], pa.string())
         told = basis
         # What lies above counts where it was at least as bad as the source's own.
         by_other = (

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.catalogue import Row
+from models.decisions import by_override
 from models.layer import Layer, id_hash
-from models.removals import REASONS, WAS
+from models.removals import REASONS
 from models.tagging import IDENTIFIERS
 from models.withdrawals import REASON
 from pipeline.corpus import Corpus, Release, why_purged
@@ -145,10 +146,9 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
 def _decided_otherwise(source: dict[str, Any], basis: str, manifest: dict[str, Any]) -> Iterator[str]:
     """Say who or what decided about a source in place of its figures."""
     if basis in REASONS:
-        was = None if source[WAS[1]] is None else (source[WAS[0]], source[WAS[1]])
-        yield f"  on hold until it is acknowledged: {move_in_words(basis, source['removed'], source['removed_of'], was)}"
-    if basis.startswith("override "):
-        entry, _, above = basis.removeprefix("override ").partition(" of ")
+        yield f"  on hold until it is acknowledged: {move_in_words(source)}"
+    if said_by := by_override(basis):
+        entry, above = said_by
         by = next((each for each in manifest.get("overridden", ()) if each["entry"] == entry), None)
         if by is not None:
             on = f" about {above}, in which it lies" if above else ""

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from models import ledgers
 from models.catalogue import Catalogue
+from models.decisions import by_override
 from models.digest import digest_of, digest_of_file
 from models.job import without_words
 from models.outcome import Outcome
@@ -322,7 +323,7 @@ def blacklist(sources: pa.Table, manifest: dict[str, Any], previous: dict[str, A
 
 def _entry_of(basis: str) -> str:
     """Return the entry of the override that a state rests on, on the source or on what it lies in; empty for none."""
-    return basis.removeprefix("override ").partition(" ")[0] if basis.startswith("override ") else ""
+    return (by_override(basis) or ("", ""))[0]
 
 
 def _override(decided: Mapping[str, str]) -> dict[str, dict[str, str]]:

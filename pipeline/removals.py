@@ -49,9 +49,15 @@ def in_words(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield f"{what} alone removes {each['records']:,} of {each['removed']:,} records that are removed at all"
 
 
-def move_in_words(basis: str, removed: int, of: int, was: tuple[int, int] | None) -> str:
-    """Say in plain text why a source is held."""
+def move_in_words(row: Mapping[str, Any]) -> str:
+    """Say in plain text why a source is held.
+
+    Args:
+        row: with ``basis``, one of :data:`models.removals.REASONS`, ``removed``, ``removed_of`` and :data:`models.removals.WAS`.
+    """
+    removed, of = row["removed"], row["removed_of"]
+    was, was_of = (row[name] for name in WAS)
     rate = f"{removed:,} of {of:,} records removed by the rules ({removed / of:.2%})"
-    if basis != MOVED or was is None:
+    if row["basis"] != MOVED or was_of is None:
         return f"nearly all removed: {rate}"
-    return f"removal rate moved: {rate}, {was[0]:,} of {was[1]:,} before ({was[0] / was[1]:.2%})"
+    return f"removal rate moved: {rate}, {was:,} of {was_of:,} before ({was / was_of:.2%})"

@@ -98,7 +98,7 @@ def _sections(
         ("changes", changes_section(figures.changes, manifest["base"], said)),
         ("sources", sources_section(sources, policy, counts, said, manifest.get("overridden", ()))),
         ("rollups", rollups_section(figures.rollups, said)),
-        ("removals", removals_section(figures, policy, counts, said)),
+        ("removals", removals_section(figures, manifest.get("removals"), policy, counts, said)),
         ("overridden", overridden_section(manifest.get("overridden"), said)),
         ("risks", risks_section(reasons, manifest.get("coverage"), policy, said)),
         ("personal", personal_section(reasons, "personal" in taggers, said)),

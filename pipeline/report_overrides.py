@@ -28,10 +28,9 @@ def overridden_section(overridden: Sequence[Mapping[str, Any]] | None, said: Wor
         )
         for each in overridden[:SHOWN]
     ]
-    more = len(overridden) - len(rows)
     return fill(
         "<p>{lead}</p>{table}{more}",
         lead=said("overridden.lead"),
         table=table("overridden", head, rows),
-        more=fill("<p>{more}</p>", more=said("overridden.more", n=more)) if more else Markup(""),
+        more=said.rest("overridden.more", len(overridden) - len(rows)),
     )

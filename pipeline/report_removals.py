@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models.causes import TERM, alone
+from models.causes import TERM
 from models.removals import MOVED
 from models.source_reading import SourceReading
 from pipeline.figures import Figures
@@ -12,15 +12,21 @@ from pipeline.report_words import Words, rule_names
 
 
 def removals_section(
-    figures: Figures, policy: Mapping[str, Any], counts: Mapping[str, int], said: Words
+    figures: Figures,
+    known: Mapping[str, Any] | None,
+    policy: Mapping[str, Any],
+    counts: Mapping[str, int],
+    said: Words,
 ) -> Markup | None:
-    """Return what is to be known of removals, or None for a release that does not speak of them."""
-    if not figures.moves:
+    """Return what is to be known of removals, or None for a release that does not speak of them.
+
+    Args:
+        known: as in the manifest, see :func:`pipeline.removals.in_manifest`.
+    """
+    if not known or not figures.moves:
         return None
-    reading = SourceReading.model_validate(policy["parameters"])
-    removals, rules = reading.removals, rule_names(policy, said.language)
-    causes = alone(figures.causes, figures.removed, removals.one_cause, reading.z_clean)
-    told = [fill("<li>{what}</li>", what=one_cause({**vars(each)}, rules, said)) for each in causes]
+    removals, rules = SourceReading.model_validate(policy["parameters"]).removals, rule_names(policy, said.language)
+    told = [fill("<li>{what}</li>", what=one_cause(each, rules, said)) for each in known["one_cause"]]
     none = said("removals.no_cause", share=exact_percent(removals.one_cause))
     return fill(
         "<p>{lead}</p>{causes}<p>{rule}</p>{moves}",
@@ -93,9 +99,8 @@ def _moves(moves: Mapping[str, Any], said: Words) -> Markup:
     ]
     head = [("", said("sources.source")), ("", said("removals.reason"))]
     head += [("n", said(f"removals.{key}")) for key in ("was", "now", "removed", "of")]
-    more = moves["count"] - len(rows)
     return fill(
         "{table}{more}",
         table=table("moves", head, rows),
-        more=fill("<p>{more}</p>", more=said("removals.more", n=more)) if more else Markup(""),
+        more=said.rest("removals.more", moves["count"] - len(rows)),
     )

@@ -66,10 +66,9 @@ def rollups_section(rollups: Mapping[str, Any], said: Words) -> Markup | None:
         ("n", said("rollups.share")),
     ]
     head += [("n", said("sources.fraction")), ("n", said("rollups.removed")), ("n", said("rollups.records"))]
-    more = rollups["count"] - len(rows)
     return fill(
         "<p>{lead}</p>{table}{more}",
         lead=said("rollups.lead"),
         table=table("rollups", head, rows),
-        more=fill("<p>{more}</p>", more=said("rollups.more", n=more)) if more else Markup(""),
+        more=said.rest("rollups.more", rollups["count"] - len(rows)),
     )

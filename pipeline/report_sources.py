@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.audits import AUDITED, CONFIRMED
+from models.decisions import by_override
 from models.errors import ConservationError
 from models.operating import expected_blacklistings
 from models.removals import REASONS
@@ -81,7 +82,7 @@ def sources_section(
         ConservationError: if sources have more records than the corpus.
     """
     limit = Fraction(str(policy["limit"]))
-    shown = _worst_first(sources)
+    shown, by_entry = _worst_first(sources), {each["entry"]: each for each in overridden}
     head = [
         ("", said("sources.source")),
         ("", said("sources.state")),
@@ -115,7 +116,7 @@ def sources_section(
         table=table(
             "sources",
             head,
-            [_row(row, policy, limit, said, {each["entry"]: each for each in overridden}) for row in shown.to_pylist()],
+            [_row(row, policy, limit, said, by_entry) for row in shown.to_pylist()],
             _sums(sources, counts, said),
         ),
         note=fill('<p class="note">{cut}</p>', cut=said("sources.cut", shown=SHOWN, all=len(sources)))
@@ -198,8 +199,8 @@ def _why(
         least = policy["parameters"]["min_audited"]
     figures = {name: f"{(row.get(f'{name}_ppm') or 0) / 10_000:.4f}\u00a0%" for name in ("estimate", "lower", "upper")}
     k, n = (sum(row.get(name) or 0 for name in names) for names in (CONFIRMED, AUDITED))
-    if basis.startswith("override "):
-        entry, _, above = basis.removeprefix("override ").partition(" of ")
+    if said_by := by_override(basis):
+        entry, above = said_by
         decided = overridden.get(entry, {})
         by = {"entry": entry, "reviewer": name(decided.get("reviewer", NONE)), "until": decided.get("until", NONE)}
         return said("why.override_above", above=name(above), **by) if above else said("why.override", **by)
@@ -213,22 +214,6 @@ def _why(
     unlawful, distinct = row["unlawful"] or 0, row["distinct"] or 0
     counted = {"unlawful": unlawful, "distinct": distinct, "share": percent(unlawful, distinct)}
     return said(key, k=k, n=n, least=least, limit=exact_percent(limit), **figures, **counted)
-
-
-def _because(
-    row: Mapping[str, Any],
-    policy: Mapping[str, Any],
-    limit: Fraction,
-    said: Words,
-    overridden: Mapping[str, Mapping[str, str]],
-) -> Markup:
-    """Return a line below a source: what its state rests on, and what follows for the two gates and its records."""
-    return fill(
-        '<tr class="why"><td colspan="{columns}">{why}{then}</td></tr>',
-        columns=_COLUMNS,
-        why=_why(row, policy, limit, said, overridden),
-        then=_then(row, policy, said),
-    )
 
 
 def _then(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Markup:
@@ -252,6 +237,11 @@ _COLUMNS = 7 + len(DOORS)
 """Of the table of sources."""
 
 
+def _line_below(why: Markup, then: Markup) -> Markup:
+    """Return a line below a source: what its state rests on, and what follows for the two gates and its records."""
+    return fill('<tr class="why"><td colspan="{columns}">{why}{then}</td></tr>', columns=_COLUMNS, why=why, then=then)
+
+
 def _row(
     row: Mapping[str, Any],
     policy: Mapping[str, Any],
@@ -272,7 +262,7 @@ def _row(
         if row.get("kind")
         else Markup(""),
         state=badge(state, said) if state else NONE,
-        why=_because(row, policy, limit, said, overridden) if state else Markup(""),
+        why=_line_below(_why(row, policy, limit, said, overridden), _then(row, policy, said)) if state else Markup(""),
         bar=share_bar(state if state in _SIGNS else "other", unlawful, distinct, limit, said)
         if distinct
         else Markup(""),

@@ -54,6 +54,10 @@ class Words:
         one, bar, many = self._messages[key][self.language].partition("|")
         return fill(many if bar and n != 1 else one, n=n, **values)
 
+    def rest(self, key: str, n: int) -> Markup:
+        """Return a paragraph on the ``n`` rows that a table leaves out; nothing if there is none."""
+        return fill("<p>{rest}</p>", rest=self(key, n=n)) if n else Markup("")
+
     def plain(self, key: str, **values: str | int) -> str:
         """Return a message that has no markup, to be escaped where it is put."""
         written = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}

@@ -17,11 +17,7 @@ def line_of(row: Mapping[str, Any]) -> str:
     """
     if row["state"] is None:
         return plain(f"{row['source']}  not judged")
-    if row["basis"] in REASONS:
-        was = None if row["was_removed_of"] is None else (row["was_removed"], row["was_removed_of"])
-        moved = f"; {move_in_words(row['basis'], row['removed'], row['removed_of'], was)}; not used until acknowledged"
-    else:
-        moved = ""
+    moved = f"; {move_in_words(row)}; not used until acknowledged" if row["basis"] in REASONS else ""
     share = f"{row['unlawful'] / row['distinct']:.2%}" if row["distinct"] else "-"
     figures = f"{row['unlawful']:,} of {row['distinct']:,} unlawful ({share}){_counted(row)}"
     if row["upper_ppm"] is not None:
@@ -79,8 +75,7 @@ def told(row: Mapping[str, Any]) -> str:
         if row["upper_ppm"] is not None:
             figures = f"{interval_of(row)}, {verdicts_of(row)}"
         if row["basis"] in REASONS:
-            was = None if row["was_removed_of"] is None else (row["was_removed"], row["was_removed_of"])
-            figures = move_in_words(row["basis"], row["removed"], row["removed_of"], was)
+            figures = move_in_words(row)
         return (
             f"{head} {row['release']}: {row['previous']} → {row['state']} on {figures} "
             f"({row['method']}; basis {row['basis']}; {row['actor']})"

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from models import ledgers
 from models.catalogue import Catalogue, Row
 from models.containers import open_container
+from models.decisions import by_override
 from models.digest import digest_of_file
 from models.errors import BrokenChainError
 from models.lines import blocks
@@ -202,7 +203,7 @@ def _verify_sources(
             continue
         code, after = next(wanted_of)
         wanted = STATES[code]
-        if source["basis"].startswith("override ") or key in overrides.entries:
+        if by_override(source["basis"]) or key in overrides.entries:
             if state != STATES[after]:
                 yield f"source {key}: {state}, by decision of people it is {STATES[after]}"
         elif source["basis"] in REASONS:
