@@ -108,6 +108,7 @@ class Job:
                 "actions": policy.sources.actions,
                 "otherwise": policy.sources.otherwise,
                 "parameters": policy.sources.parameters,
+                "counted": policy.sources.counted._asdict(),
                 "calibration": [each.model_dump() for each in policy.sources.calibration],
                 **({"exact_up_to": policy.sources.sketched} if policy.sources.sketched else {}),
                 "taxonomy": policy.taxonomy,
@@ -151,7 +152,8 @@ class Job:
 
 def without_words(described: Mapping[str, Any]) -> dict[str, Any]:
     """Return a description of a job without what is only said to people: two that are alike in the rest do the same."""
-    policy = {key: value for key, value in described["policy"].items() if key != "rules"}
+    # What is counted is in digests already, by the ids that its names stand for.
+    policy = {key: value for key, value in described["policy"].items() if key not in ("rules", "counted")}
     return {
         **{key: value for key, value in described.items() if key not in ("coverage", "artefacts", "keywords")},
         "policy": policy,

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from models.digest import digest_of
 from models.errors import UsageError
 from models.findings import ERROR, UNSCANNED, Finding
-from models.source_reading import SourceReading
+from models.source_reading import Counted, SourceReading
 from models.sources import CLEAN, INSUFFICIENT, STATES
 from models.strict import Density, Share, Strict, load_yaml, parse
 from models.taxonomy import Glob, load_shipped, load_taxonomy, matches
@@ -122,6 +122,15 @@ class Sources(SourceReading):
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    @property
+    def counted(self) -> Counted:
+        """What a record counts for, to be said in words."""
+        return Counted(self.unlawful.categories, f"{float(self.unlawful.at_least_score):.12g}", self.duplicates)
+
+    def words_in(self, language: str, counted: Counted | None = None) -> str:
+        """Return the reading in words with what this policy counts; see :meth:`models.source_reading.SourceReading.words_in`."""
+        return super().words_in(language, counted or self.counted)
 
     @property
     def sketched(self) -> int:

@@ -11,6 +11,9 @@ class ReadingWords(NamedTuple):
 
     literal: str
     interval: str
+    between: str
+    scored: str
+    within: Mapping[str, str]
     timing: Mapping[str, str]
     watch: Mapping[str, str]
     insufficient: Mapping[str, str]
@@ -25,16 +28,16 @@ def reading_words(language: str) -> ReadingWords:
 
 _ENGLISH = ReadingWords(
     literal="""\
-- **Unit.** Record, after removing exact duplicates, before any content filter.
-- **Numerator.** Record with at least one finding of UNLAWFUL29.
+- **Unit.** Record, after removing exact duplicates{within}, before any content filter.
+- **Numerator.** Record with at least one finding of {numerator}{scored}. Nothing else that rules act on counts.
 - **Basis.** Detectors, taken at their word: nobody audited the figure, and no allowance is made for their errors.
 - **States.** `blacklisted`: unlawful / distinct > {limit}, strictly, from {min_records} distinct records on; `hold`: the same with fewer; `clean`: otherwise.
 - **Removals.** {removals}
 """,
     interval="""\
 - **Source key.** open/commercial: (publisher, dataset, version). self_collected and URL-pointer sets: registrable domain (eTLD+1, pinned PSL) by default, host or path prefix by override for shared hosting (blogs, CDNs, user-generated platforms). user_input: product/tenant. Roll-ups reported at every level; a decision at a parent never clears a child whose own state is worse.
-- **Unit.** Record, after exact de-duplication, *before* any content filter. Also report share by characters; if the two lie on different sides of {limit}, state is at most `watch`.
-- **Numerator.** Record contains ≥1 confirmed UNLAWFUL29 risk. Blocked information is outside: any hit drops the record and is counted apart.
+- **Unit.** Record, after exact de-duplication{within}, *before* any content filter. Also report share by characters; if the two lie on different sides of {limit}, state is at most `watch`.
+- **Numerator.** Record contains ≥1 confirmed {numerator} risk. Blocked information is outside: any hit drops the record and is counted apart.
 - **Timing.** `pre` on a probe; `post` on each batch; {timing}. Detector change → new epoch, old counts not merged: all records are sorted into strata anew, verdicts stay with their records.
 - **Estimate.** Two-phase: detectors scan everything and split each source into strata h (e.g. flagged-high, flagged-low, unflagged); a deterministic hash sample in each stratum is judged by humans (two annotators + adjudication). p̂ = Σ W_h·k_h/n_h.
 - **Interval.** Per stratum Wilson (l_h, u_h); MOVER: L = p̂ − √Σ[W_h(p̂_h−l_h)]², U = p̂ + √Σ[W_h(u_h−p̂_h)]², {sure} two-sided ({side} per side, z={clean}). With a single stratum this *is* the Wilson interval. With m records per near-duplicate or page-template cluster divide n by DEFF = 1+(m−1)·ICC (ICC {correlation}, m 20 → {example}).
@@ -48,6 +51,9 @@ _ENGLISH = ReadingWords(
 - **Classifiers.** Where nobody has audited, Rogan–Gladen from calibrated Se and Sp is triage: the state stays `insufficient`, `watch` or `hold`, with basis `rogan-gladen`; refused if Se+Sp−1 < {least}.
 - **Removals.** {removals}
 """,
+    between=", ",
+    scored=" with a score of {score} or more",
+    within={"split": " within a split (the same text in two splits counts twice)", "source": " over the whole source"},
     timing={
         "worst": "source state = worst of {cumulative since last review, latest batch}",
         "ignore": "source state = that of all counts since last review",
@@ -73,16 +79,16 @@ _ENGLISH = ReadingWords(
 
 _CHINESE = ReadingWords(
     literal="""\
-- **计数单位。** 记录，去除完全重复之后、任何内容过滤之前。
-- **分子。** 至少有一处检测结果属于 UNLAWFUL29 的记录。
+- **计数单位。** 记录，去除完全重复之后{within}、任何内容过滤之前。
+- **分子。** 至少有一处检测结果属于 {numerator}{scored}的记录。规则所处理的其他内容均不计入。
 - **依据。** 检测器，按其所报采信：数字未经人工审计，也未扣除检测器的误差。
 - **状态。** `blacklisted`（黑名单）：违法不良 / 去重 > {limit}（严格大于），且去重记录满 {min_records} 条；`hold`（暂停使用）：同上但不足该数；`clean`（正常）：其他情形。
 - **移除。** {removals}
 """,
     interval="""\
 - **来源键。** 开源或商业语料：（发布者、数据集、版本）。自采语料及仅列网址的数据集：默认按可注册域名（eTLD+1，固定版本的公共后缀表），共享托管（博客、CDN、用户生成内容平台）可改按主机或路径前缀。使用者输入：产品/租户。各级均有汇总；上级的决定不会使状态更差的下级转为正常。
-- **计数单位。** 记录，去除完全重复之后、任何内容过滤*之前*。同时报告按字符计的占比；若二者分列 {limit} 两侧，状态至多为 `watch`（观察）。
-- **分子。** 经确认含至少一项 UNLAWFUL29 风险的记录。被阻断的信息不在其内：凡命中即丢弃，另行计数。
+- **计数单位。** 记录，去除完全重复之后{within}、任何内容过滤*之前*。同时报告按字符计的占比；若二者分列 {limit} 两侧，状态至多为 `watch`（观察）。
+- **分子。** 经确认含至少一项 {numerator} 风险的记录。被阻断的信息不在其内：凡命中即丢弃，另行计数。
 - **时点。** `pre` 针对采集前的试采样本，`post` 针对每一批；{timing}。检测器变更 → 新的纪元，旧计数不并入：全部记录重新分层，判定随记录保留。
 - **估计。** 两阶段：检测器扫描全部记录，把每个来源分为若干层 h（高置信命中、低置信命中、未命中）；各层按散列值确定地抽样，由人工判定（两人标注，分歧由第三人裁决）。p̂ = Σ W_h·k_h/n_h。
 - **区间。** 各层用 Wilson 区间 (l_h, u_h)；合并用 MOVER：L = p̂ − √Σ[W_h(p̂_h−l_h)]²，U = p̂ + √Σ[W_h(u_h−p̂_h)]²，双侧 {sure}（每侧 {side}，z={clean}）。只有一层时*即为* Wilson 区间。若每个近似重复簇或页面模板簇平均含 m 条记录，则 n 除以 DEFF = 1+(m−1)·ICC（ICC {correlation}，m 为 20 → {example}）。
@@ -96,6 +102,9 @@ _CHINESE = ReadingWords(
 - **分类器。** 无人审计时，由已校准的 Se 和 Sp 作 Rogan–Gladen 估计，仅用于排序：状态仍为 `insufficient`、`watch` 或 `hold`，依据记为 `rogan-gladen`；Se+Sp−1 < {least} 时不采用。
 - **移除。** {removals}
 """,
+    between="、",
+    scored="（得分不低于 {score}）",
+    within={"split": "（同一切块内；出现在两个切块中的计两次）", "source": "（整个来源内）"},
     timing={
         "worst": "来源状态 = 自上次审查以来的累计与最近一批二者中较差者",
         "ignore": "来源状态 = 自上次审查以来全部计数的状态",
@@ -110,7 +119,7 @@ _CHINESE = ReadingWords(
         "collect": "可采集，不用于训练；不列入黑名单。",
         "allow": "按规则集可用，不列入黑名单。",
     },
-    removals="指规则隔离或丢弃的记录占全部记录之比，与来源状态无关。若 |p − q| > {moved} · √[(p 的臂)² + (q 的臂)²]（臂为两个 Wilson 区间相向的一侧，z={clean}；"
+    removals="指规则隔离或丢弃的记录占全部记录之比，与来源状态无关。若 |p − q| > {moved} · √[(p 的半宽)² + (q 的半宽)²]（半宽为两个 Wilson 区间相向一侧的宽度，z={clean}；"
     "p 为现在，q 为上次发布），且 |p − q| ≥ {least_move}，则该来源移除率发生变动；若 p 的下限 ≥ {nearly}，则几乎全部被移除。此类来源{then}。可确定单独造成全部移除 {cause} 以上的词条或规则，予以列名。",
     then={
         "tell": "在报告中列名，状态不变",

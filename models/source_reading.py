@@ -1,8 +1,9 @@
 """The reading of the five per cent rule: every choice that TC260-003, 5.1 a, leaves open, in one object, and in words."""
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -11,6 +12,19 @@ from models.strict import Cluster, Quantile, Share, Strict
 
 Use = Literal["hold", "collect", "allow"]
 """What an undecided source is good for: nothing, to be collected and judged further, or to be trained on as well."""
+
+
+class Counted(NamedTuple):
+    """What a policy counts of a source: the findings that make a record unlawful, and within what exact duplicates count once.
+
+    Attributes:
+        categories: as the policy names them: sets, globs or ids.
+        at_least_score: of such a finding, as a decimal.
+    """
+
+    categories: tuple[str, ...]
+    at_least_score: str
+    duplicates: str
 
 
 class Removals(Strict):
@@ -94,9 +108,18 @@ class SourceReading(Strict):
         """The reading in words, to be printed beside every table, with these parameters."""
         return self.words_in("en")
 
-    def words_in(self, language: str) -> str:
-        """Return the reading in words of a language of :data:`models.reading_words.LANGUAGES`."""
+    def words_in(self, language: str, counted: Counted | None = None) -> str:
+        """Return the reading in words of a language of :data:`models.reading_words.LANGUAGES`.
+
+        Args:
+            counted: what a policy counts; without it, what the rule names and no more.
+        """
         said = reading_words(language)
+        basics = {
+            "limit": percent(self.limit),
+            "numerator": said.between.join(counted.categories) if counted else "UNLAWFUL29",
+            "within": said.within[counted.duplicates] if counted else "",
+        }
         removals = said.removals.format(
             moved=_number(self.removals.intervals),
             least_move=percent(self.removals.least),
@@ -106,10 +129,11 @@ class SourceReading(Strict):
             then=said.then[self.removals.then],
         )
         if self.reading == "literal":
-            return said.literal.format(limit=percent(self.limit), min_records=self.min_records, removals=removals)
+            scored = said.scored.format(score=counted.at_least_score) if counted else ""
+            return said.literal.format(**basics, scored=scored, min_records=self.min_records, removals=removals)
         sure = math.erf(float(self.z_clean) / math.sqrt(2))
         return said.interval.format(
-            limit=percent(self.limit),
+            **basics,
             leave=percent(self.leave_limit),
             sure=f"{100 * sure:.4g}%",
             side=f"{50 * (1 - sure):.3g}%",
@@ -127,6 +151,12 @@ class SourceReading(Strict):
             insufficient=said.insufficient[self.on_insufficient],
             removals=removals,
         )
+
+
+def words_of(policy: Mapping[str, Any], language: str) -> str:
+    """Return the reading of a release in words; ``policy`` as its manifest has it."""
+    counted = Counted(**policy["counted"]) if "counted" in policy else None
+    return SourceReading.model_validate(policy["parameters"]).words_in(language, counted)
 
 
 def percent(share: Fraction) -> str:

@@ -23,7 +23,7 @@ from models.job import without_words
 from models.outcome import Outcome
 from models.parts import RESTRICTED, PartFile
 from models.reading_words import LANGUAGES
-from models.source_reading import SourceReading
+from models.source_reading import SourceReading, words_of
 from models.sources import BLACKLISTED, HOLD, WATCH
 from pipeline import purged
 from pipeline.changes import changes
@@ -259,8 +259,7 @@ def _cell(value: Any) -> Any:
 def with_reading(sources: pa.Table, job: dict[str, Any]) -> pa.Table:
     """Say with every source how the rule was read, and in full with the table: in its schema's metadata, by language."""
     sources = sources.append_column("reading", pa.repeat(pa.scalar(job["policy"]["reading"]), len(sources)))
-    reading = SourceReading.model_validate(job["policy"]["parameters"])
-    return sources.replace_schema_metadata({f"reading.{each}": reading.words_in(each) for each in LANGUAGES})
+    return sources.replace_schema_metadata({f"reading.{each}": words_of(job["policy"], each) for each in LANGUAGES})
 
 
 def _changes(

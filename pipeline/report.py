@@ -96,7 +96,10 @@ def _sections(
         ("totals", _totals(counts, said)),
         ("flow", _flow(counts, figures, rule_names(policy, said.language), said)),
         ("changes", changes_section(figures.changes, manifest["base"], said)),
-        ("sources", sources_section(sources, policy, counts, said, manifest.get("overridden", ()))),
+        (
+            "sources",
+            sources_section(sources, policy, counts, said, manifest.get("overridden", ()), manifest.get("coverage")),
+        ),
         ("rollups", rollups_section(figures.rollups, said)),
         ("removals", removals_section(figures, manifest.get("removals"), policy, counts, said)),
         ("overridden", overridden_section(manifest.get("overridden"), said)),

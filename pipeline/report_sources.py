@@ -11,13 +11,12 @@ import pyarrow.compute as pc
 from models.audits import AUDITED, CONFIRMED
 from models.decisions import by_override
 from models.errors import ConservationError
-from models.operating import expected_blacklistings
 from models.removals import REASONS
-from models.source_reading import SourceReading
 from models.sources import BLACKLISTED, CLEAN, HOLD, WATCH
 from models.verdicts import DOORS
 from pipeline.report_markup import NONE, Markup, exact_percent, fill, joined, name, number, percent, table
 from pipeline.report_plots import bin_labels, bin_of, histogram, share_bar
+from pipeline.report_reading import Coverage, reading_line, rule_told
 from pipeline.report_removals import removed_because
 from pipeline.report_words import Words
 
@@ -28,20 +27,6 @@ _SIGNS = {BLACKLISTED: "■", HOLD: "▲", CLEAN: "●"}
 _DOOR_COUNTS = dict(zip(DOORS, ("clean", "quarantined", "dropped", "dead"), strict=True))
 
 
-def reading_line(policy: Mapping[str, Any], said: Words) -> Markup:
-    """Return how the rule was read and what the figures rest on; it stands with every table of sources."""
-    more = f"sources.{policy['basis']}_more"
-    return fill(
-        '<p class="reading">{line}</p>',
-        line=said(
-            "sources.reading",
-            reading=said.name(f"sources.{policy['reading']}", policy["reading"]),
-            basis=said.name(f"sources.{policy['basis']}", policy["basis"]),
-            more=said.name(more, ""),
-        ),
-    )
-
-
 def state_counts(sources: pa.Table) -> dict[str, int]:
     """Return how many sources have each state, worst first, the three of the literal reading always."""
     known = pc.drop_null(sources["state"]).value_counts().to_pylist()
@@ -50,9 +35,13 @@ def state_counts(sources: pa.Table) -> dict[str, int]:
 
 
 def _meaning(state: str, policy: Mapping[str, Any], said: Words) -> Markup:
-    """Return in a few words what a state means for records."""
+    """Return in a few words what a state means for records, and what would change it."""
     action = policy.get("actions", {}).get(state)
-    return said(f"meaning.{action}") if action in ("quarantine", "drop") else said("meaning.one_by_one")
+    means = said(f"meaning.{action}" if action in ("quarantine", "drop") else "meaning.one_by_one")
+    key = f"next.{policy['reading']}.{state}"
+    if key not in said:
+        return means
+    return fill("{means}; {next}", means=means, next=said(key, least=policy["min_records"]))
 
 
 def badge(state: str, said: Words) -> Markup:
@@ -72,6 +61,7 @@ def sources_section(
     counts: Mapping[str, int],
     said: Words,
     overridden: Sequence[Mapping[str, str]] = (),
+    coverage: Coverage | None = None,
 ) -> Markup:
     """Return states, shares and the table of sources.
 
@@ -94,15 +84,13 @@ def sources_section(
     ]
     return fill(
         """{reading}
-<p>{rule}</p>
-<p>{counted}</p>
+{rule}
 <ul class="states">{states}</ul>
 {plot}
 {table}
 {note}""",
         reading=reading_line(policy, said),
-        rule=_rule(sources, policy, limit, said),
-        counted=_counting(policy, said),
+        rule=rule_told(sources, policy, limit, coverage, said),
         states=joined(
             fill(
                 "<li>{badge} {n} <small>{means}</small></li>",
@@ -137,48 +125,6 @@ def _worst_first(sources: pa.Table) -> pa.Table:
     order = [("_rank", "ascending"), ("_share", "descending"), ("source", "ascending")]
     # There may be millions: only those to show are sorted. No two have all keys alike.
     return keyed.take(pc.select_k_unstable(keyed, SHOWN, order))
-
-
-def _rule(sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, said: Words) -> Markup:
-    """Return how states come about, the reading in full, and by the interval reading how many false marks to expect."""
-    if policy["reading"] != "interval":
-        rule = said("sources.rule", limit=exact_percent(limit), least=policy["min_records"])
-        if "parameters" not in policy:
-            return rule
-        full = _in_full(SourceReading.model_validate(policy["parameters"]), said)
-        return fill("{rule}</p>{full}<p>", rule=rule, full=full)
-    reading = SourceReading.model_validate(policy["parameters"])
-    audited = sum(pc.fill_null(sources[name], 0).to_numpy() for name in AUDITED)
-    enough = audited[audited >= reading.min_audited]
-    false = expected_blacklistings(enough, float(limit), reading, reading.z_nightly)
-    rule = said("sources.by_verdicts", limit=exact_percent(limit), least=reading.min_audited)
-    expected = said("sources.expected", sources=len(enough), limit=exact_percent(limit), false=f"{false:.2g}")
-    return fill(
-        "{rule}</p><p>{expected}</p>{full}<p>",
-        rule=rule,
-        expected=expected,
-        full=_in_full(reading, said),
-    )
-
-
-def _in_full(reading: SourceReading, said: Words) -> Markup:
-    """Return the reading in words, in the page's language, to be opened."""
-    return fill(
-        "<details><summary>{title}</summary><pre>{words}</pre></details>",
-        title=said("sources.words"),
-        words=_lines(reading.words_in(said.language)),
-    )
-
-
-def _counting(policy: Mapping[str, Any], said: Words) -> Markup:
-    """Return within what exact duplicates count once, and how sure the numbers of distinct records are."""
-    if not policy.get("exact_up_to"):
-        return said("sources.duplicates.split")
-    return said("sources.duplicates.source", k=f"{policy['exact_up_to']:,}")
-
-
-def _lines(text: str) -> Markup:
-    return joined((fill("{line}", line=line) for line in text.splitlines()), "\n")
 
 
 def _why(
@@ -225,11 +171,13 @@ def _then(row: Mapping[str, Any], policy: Mapping[str, Any], said: Words) -> Mar
         collect, train
     ]
     action = policy["actions"].get(row["state"])
+    of, removed = row.get("removed_of") or 0, row.get("removed") or 0
     if action is None or action == "keep":
-        of, removed = row.get("removed_of") or 0, row.get("removed") or 0
-        what = said("then.one_by_one", removed=removed, of=of)
+        is_all = removed == of > 0
+        what = said("then.none_left" if is_all else "then.one_by_one", removed=removed, of=of)
     else:
-        what = said(f"then.{action}")
+        doors = {door: row[door] or 0 for door in DOORS}
+        what = said(f"then.{action}", removed=removed, of=of, quarantined=doors["quarantine"], dropped=doors["dropped"])
     return fill(" {gates} {what}", gates=said(f"then.gates.{gates}"), what=what)
 
 
@@ -239,7 +187,9 @@ _COLUMNS = 7 + len(DOORS)
 
 def _line_below(why: Markup, then: Markup) -> Markup:
     """Return a line below a source: what its state rests on, and what follows for the two gates and its records."""
-    return fill('<tr class="why"><td colspan="{columns}">{why}{then}</td></tr>', columns=_COLUMNS, why=why, then=then)
+    return fill(
+        '<tr class="why"><td colspan="{columns}"><div>{why}{then}</div></td></tr>', columns=_COLUMNS, why=why, then=then
+    )
 
 
 def _row(

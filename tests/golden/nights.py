@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,7 +43,7 @@ EVERY_TAGGER: dict[str, dict[str, object]] = {
 
 _WORK = json.loads((ROOT / "examples" / "texts" / "works.jsonl").read_text("utf-8").splitlines()[0])["text"]
 _HARASSMENT = ("河南人都是骗子，偷井盖的，真恶心", "What an idiot. Stupid liar, pathetic loser.")
-_BAD = ("线上赌场开户", "real money baccarat", "代开发票", "fake passport for sale")
+BAD = ("线上赌场开户", "real money baccarat", "代开发票", "fake passport for sale")
 _PERSONAL = ("mail to anna.berg@example.org please", "手机13812345678", "host 203.0.113.77 is down")
 
 
@@ -79,7 +79,7 @@ def _record(dice: random.Random, shard: int, row: int, bad_from: int) -> dict[st
         source, 0
     )
     if dice.random() < share:
-        words.insert(dice.randrange(len(words)), dice.choice(_BAD))
+        words.insert(dice.randrange(len(words)), dice.choice(BAD))
     if dice.random() < 0.1:
         words.insert(dice.randrange(len(words)), dice.choice(_PERSONAL))
     text, other = " ".join(words), dice.random()
@@ -191,6 +191,25 @@ def contents(output: Path, places: Iterable[str] = COMPARED) -> dict[str, str]:
             if path.is_file():
                 found[str(path.relative_to(output))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def review(output: Path, folder: Path, policy: Path, unlawful: Callable[[str], bool]) -> str:
+    """Have the sources of the current release judged by two people who agree, and return the SHA-256 of what was drawn.
+
+    Args:
+        folder: for the package and what is sent back.
+    """
+    folder.mkdir(parents=True)
+    package = ("--policy", str(policy), "--to", str(folder / "package"))
+    finish_here(["review", "sample", str(output), "--for", "sources", "--salt", "5a" * 16, *package])
+    drawn = (folder / "package" / "tasks.jsonl").read_bytes()
+    for person in ("Ann", "Bob"):
+        rows = [json.loads(each) | {"annotator": person} for each in drawn.splitlines()]
+        rows = [row | {"verdict": "unlawful" if unlawful(row["text"]) else "lawful"} for row in rows]
+        sent = folder / f"{person}.jsonl"
+        sent.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+        finish_here(["review", "import", str(output), str(sent)])
+    return hashlib.sha256(drawn).hexdigest()
 
 
 def is_whole(path: Path) -> bool:

@@ -30,7 +30,9 @@ from pipeline.report_words import Words, messages, places
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = json.loads((ROOT / "examples" / "expected.json").read_text("utf-8"))
-READING = "Reading: literal; basis: detector — estimated from detectors, not audited"
+READING = (
+    "Reading: literal (what was found is taken at its word); basis: detector — estimated from detectors, not audited"
+)
 VOID = {"meta", "rect", "line", "br", "path"}
 SOURCES = pa.schema(
     [
@@ -704,6 +706,33 @@ OVERRIDDEN = [
 ]
 
 
+def test_a_report_says_what_counts_towards_the_limit_and_of_how_much_of_it_nothing_looks_for() -> None:
+    made = manifest([])
+    counted = {"categories": ["UNLAWFUL29", "X.*"], "at_least_score": "0.7", "duplicates": "source"}
+    policy = made["policy"] | {"counted": counted, "parameters": SourceReading().parameters, "taxonomy": "tc260-003"}
+    # Of the 29 that count, the eight of A.1 are looked for; A.5 does not count.
+    page = render(examples(), policy=policy, coverage=COVERAGE)
+    said = text(page)
+    assert "found something of UNLAWFUL29 (A.1.*, A.2.*, A.3.*, A.4.*), X.*, with a score of 0.7 or more" in said
+    assert "Nothing looks for 21 of the 29 risks that count" in said
+    assert "<b>Numerator.</b> Record with at least one finding of UNLAWFUL29, X.* with a score of 0.7 or more" in page
+    assert "after removing exact duplicates over the whole source" in said
+    assert "risks that count" not in text(render(examples(), coverage=COVERAGE))
+
+
+def test_a_source_of_which_the_rules_leave_nothing_is_not_told_to_be_fine() -> None:
+    row = source("poems.example", 22, 22, 0, "clean") | {"basis": "detector", "removed": 22, "removed_of": 22}
+    row |= {"collect_allowed": True, "train_allowed": True}
+    fields = [("removed", pa.int64()), ("removed_of", pa.int64()), ("basis", pa.string())]
+    fields += [(name, pa.bool_()) for name in ("collect_allowed", "train_allowed")]
+    made = manifest([row])
+    policy = made["policy"] | {"actions": {"blacklisted": "quarantine", "hold": "quarantine"}}
+    table_of = pa.Table.from_pylist([row], pa.schema([*SOURCES, *fields]))
+    said = text(render_report(made | {"policy": policy}, table_of, figures(made["counts"]), "en"))
+    assert "But the rules remove all its 22 records" in said
+    assert "One by one, the rules remove" not in said
+
+
 @pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
 def test_by_the_interval_reading_the_page_says_what_every_state_rests_on(language: str) -> None:
     figures_of = {"estimate_ppm": 123_456, "lower_ppm": 70_000, "upper_ppm": 234_567}
@@ -752,10 +781,13 @@ def test_by_the_interval_reading_the_page_says_what_every_state_rests_on(languag
     now = {"removed": 300, "of": 900, "share": "33.33\u00a0%"}
     assert said("why.moved", **now, was_removed=9, was_of=800, was="1.13\u00a0%") in page
     assert said("why.nearly_all", **now) in page
-    assert said("then.gates.collect") + " " + said("then.drop") in page
-    assert said("then.gates.none") + " " + said("then.quarantine") in page
+    bad = next(row for row in rows if row["state"] == "blacklisted")
+    doors = {"removed": 300, "of": 900, "quarantined": bad["quarantine"], "dropped": bad["dropped"]}
+    assert said("then.gates.collect") + " " + said("then.drop", **doors) in page
+    assert said("then.gates.none") + " " + said("then.quarantine", **doors) in page
     assert said("then.gates.both") + " " + said("then.one_by_one", removed=300, of=900) in page
     assert said("why.mark", entry="D0007", **values) in page
     # Of twelve sources with 509 verdicts each; by the binomial sum of models.operating.
     assert said("sources.expected", sources=12, limit="5\u00a0%", false="0.026") in page
-    assert fill("{line}", line=reading.words_in(language).splitlines()[0]) in page
+    first = reading.words_in(language).splitlines()[0]
+    assert re.sub(r"\*\*(.*?)\*\*", r"<b>\1</b>", first.removeprefix("- ")) in page
