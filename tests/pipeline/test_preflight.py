@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 import yaml
 
 from models.errors import UsageError
+from pipeline.config import from_options
 from pipeline.engines import Engine, make_engine, not_asked, preflight
+from pipeline.launch import leave, prepare
+from transforms.notes import Notes
 
 CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "flink" / "config.yaml"
 ATTEMPTS = "restart-strategy.fixed-delay.attempts"
@@ -127,3 +131,32 @@ def test_where_nothing_could_be_asked_that_is_said() -> None:
     assert "was not asked" in str(not_asked(alone))
     assert not_asked(both) is None
     assert not_asked(Engine()) is None
+
+
+_SERVER = {"job_endpoint": "localhost:8099"}
+_PROCESS = {"environment_type": "PROCESS", "environment_config": '{"command": "/bin/true"}'}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "can"),
+    [
+        ("flink", _SERVER | {"environment_type": "LOOPBACK"}, False),  # workers are the launcher's
+        ("flink", _SERVER | _PROCESS, True),
+        ("flink", {"flink_master": "localhost:8081", **_PROCESS}, False),  # the job server is the launcher's
+        ("prism", _SERVER | {"environment_type": "LOOPBACK"}, False),
+        ("local", {}, False),
+        ("dataflow", {}, True),
+    ],
+)
+def test_a_job_is_left_to_its_engine_only_if_nothing_of_it_is_the_launchers(
+    tmp_path: Path, name: str, options: dict[str, Any], can: bool
+) -> None:
+    engine = Engine(name, options)  # type: ignore[arg-type]
+    assert engine.can_be_left == can
+    if not can:
+        shard, out = tmp_path / "a.jsonl", tmp_path / "out"
+        shard.write_text('{"text": "a"}\n', "utf-8")
+        run = prepare(from_options({"inputs": (str(shard),), "output": str(out), "as_of": "2026-01-01"}))
+        with pytest.raises(UsageError, match="--detach: this engine, or its workers, end with their launcher"):
+            leave(replace(run, engine=engine))
+        assert Notes(run.job.root, run.name).read("started") is None
