@@ -35,7 +35,7 @@ from models.view import octets
 from models.withdrawals import REASON
 from models.writers import TableWriter
 
-VERSION = 6
+VERSION = 7
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"
