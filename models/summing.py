@@ -154,17 +154,20 @@ class GroupWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._waiting: list[pa.Table] = []
+        self._length = 0
         self._schema = schema
         self.rows = 0
 
     def write(self, table: pa.Table) -> None:
-        self._waiting.append(table.cast(self._schema))
+        # There may be many of a few rows each, mostly of the right types: casting them all would take longer than writing.
+        self._waiting.append(table if table.schema.equals(self._schema) else table.cast(self._schema))
         self.rows += len(table)
-        if sum(map(len, self._waiting)) >= GROUP:
+        self._length += len(table)
+        if self._length >= GROUP:
             whole = pa.concat_tables(self._waiting)
             full = len(whole) // GROUP * GROUP
             self._put(whole.slice(0, full))
-            self._waiting = [whole.slice(full)]
+            self._waiting, self._length = [whole.slice(full)], self._length - full
 
     def close(self) -> None:
         self._put(pa.concat_tables([self._schema.empty_table(), *self._waiting]))
