@@ -282,7 +282,7 @@ _FILES = (
         "A row a source, sorted by source. Null where a source has no tally of its own or no state. `removed` of `removed_of` records are removed by the rules "
         "whatever the state; `was_removed` of `was_removed_of` is what a source was compared with that is on hold for that, else null. `basis` is `detector`, "
         "`rogan-gladen`, `audit`, `moved`, `nearly-all-removed`, `override D0001` or `override D0001 of KEY`. The metadata of the Parquet schema has the reading "
-        "in words: `reading.en`, `reading.zh`.",
+        "in words: `reading.en`, `reading.zh`; so has that of roll-ups and of `moved.parquet`.",
     ),
     (
         "`moved.parquet`",
@@ -335,6 +335,10 @@ _MANIFEST = (
     (
         "overridden",
         "overrides that the release went by: `source`, `state`, `entry` of the ledger, `reviewer`, `until`",
+    ),
+    (
+        "false_blacklistings",
+        "of `sources` with enough verdicts, how many one look is expected to blacklist falsely, `at_most`; null by the literal reading, where nobody knows",
     ),
     (
         "removals",

@@ -102,10 +102,12 @@ class History:
     Attributes:
         is_blacklisted: by the last decision.
         override: id of the entry of the ledger and state of an override that is in force, or None.
+        above: the same of the worst one on what the source lies in, with its key: ``D0001 of KEY``; it condemns and never clears.
     """
 
     is_blacklisted: bool = False
     override: tuple[str, str] | None = None
+    above: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -305,12 +307,23 @@ def assess(
 ) -> Assessment:
     """Judge a probe before collection by a reading of the rule.
 
-    An override in force decides in place of the figures. A source that is blacklisted stays so in the interval reading unless the probe clears
+    An override in force decides in place of the figures, and so does one on what the source lies in where that is worse. A source that is blacklisted stays so in the interval reading unless the probe clears
     it, see :func:`models.source_rule.judge`.
 
     Args:
         calibration: of the detectors on records like these, arrays of shape (1,).
     """
+    found = _assess(probe, reading, calibration, history)
+    if history.above is None:
+        return found
+    own, above = STATES.index(found.state), STATES.index(history.above[1])
+    if above < own or (above == own and history.override is not None):
+        return found
+    return _assess(probe, reading, calibration, replace(history, override=history.above))
+
+
+def _assess(probe: Probe, reading: SourceReading, calibration: Calibration | None, history: History) -> Assessment:
+    """Judge a probe by its figures and the override on its source alone."""
     unlawful, records = probe.counted
     judged = _judged(unlawful, records, reading, calibration, history)
     state, basis, why = STATES[int(judged.state[0])], BASES[int(judged.basis[0])], ""

@@ -8,7 +8,8 @@ every *assessment* of a probe before collection, and one for every decision of a
 Collecting and training are two gates (TC260-003, 5.1 a: above the limit, do not collect; above it after collecting, do not train).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from models.audits import AUDITED, CONFIRMED, Mark
 from models.chain import Chain, Entry
 from models.entry_tables import EntryTables
 from models.removals import REASONS, WAS, Held, Seen
+from models.source_keys import parents_of
 from models.source_rule import AUDIT, BASES
 from models.sources import BLACKLISTED, CLEAN, STATES
 from models.store import Store
@@ -103,6 +105,12 @@ class Override:
     until: str
 
 
+def worst_above(source: str, overrides: Mapping[str, Override]) -> Override | None:
+    """Return the worst decision on what a source lies in, the nearest of equally bad ones; None if none condemns it."""
+    found = [each for key in parents_of(source) if (each := overrides.get(key)) and each.state != CLEAN]
+    return max(found, key=lambda each: STATES.index(each.state), default=None)
+
+
 def chain_of(store: Store) -> Chain:
     """Return the chain that holds the decisions of a corpus."""
     return Chain(store, FOLDER, "D", FORMAT)
@@ -137,19 +145,28 @@ class Decisions:
         found = (table.filter(pc.equal(table["source"], source)) for table in (*self.tables(), self.pending))
         return [row for table in found for row in table.to_pylist()]
 
-    def latest(self, as_of: str = "9999-12-31", kinds: Collection[str] = (RELEASE,)) -> dict[str, dict[str, Any]]:
+    def latest(
+        self,
+        as_of: str = "9999-12-31",
+        kinds: Collection[str] = (RELEASE,),
+        holds: Callable[[str], bool] = lambda _basis: True,
+    ) -> dict[str, dict[str, Any]]:
         """Return the last change of state of every source that has one, by source: what releases came to, overrides with them.
 
         Args:
             as_of: entries of a later day do not count.
             kinds: of the entries that count, in the order of the ledger.
+            holds: whether a change counts, by its basis.
         """
         found: dict[str, dict[str, Any]] = {}
-        for entry in self.entries:
-            if entry.facts["kind"] in kinds and entry.facts["as_of"] <= as_of:
-                found.update((row["source"], row) for row in _table(self.store, entry).to_pylist())
-        if RELEASE in kinds:
-            found.update((row["source"], row) for row in self.pending.to_pylist() if row["as_of"] <= as_of)
+        tables: Iterator[pa.Table] = (
+            _table(self.store, entry)
+            for entry in self.entries
+            if entry.facts["kind"] in kinds and entry.facts["as_of"] <= as_of
+        )
+        for table in itertools.chain(tables, [self.pending] if RELEASE in kinds else []):
+            rows = (row for row in table.to_pylist() if row["as_of"] <= as_of)
+            found.update((row["source"], row) for row in rows if holds(row["basis"]))
         return found
 
     def states(self) -> dict[str, str]:

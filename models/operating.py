@@ -72,6 +72,16 @@ def most_that_shows(records: int, limit: float, error: float) -> int:
     return most
 
 
+def most_false(audited: Counts, reading: SourceReading) -> tuple[int, float]:
+    """Return how many sources have enough verdicts, and how many of these one nightly look is expected to blacklist falsely, at the most.
+
+    Args:
+        audited: shape (sources,).
+    """
+    enough = audited[audited >= reading.min_audited]
+    return len(enough), expected_blacklistings(enough, float(reading.limit), reading, reading.z_nightly)
+
+
 def expected_blacklistings(audited: npt.ArrayLike, share: float, reading: SourceReading, z: Fraction) -> float:
     """Return how many sources one look is expected to blacklist if all had the true share ``share``; with ``share <= limit``, all of them falsely.
 

@@ -320,7 +320,7 @@ def conclude(
         sources,
         keep_total(catalogue, counts, store, folder),
         keep_registry(sources, job, store, folder),
-        keep_rollups(sources, job.reading.keys is not None, store, folder),
+        keep_rollups(sources, job.reading.keys is not None, job.policy.sources.in_metadata, store, folder),
         judged.states.moves,
         counts,
         {"tagged": tagged, "released": released, "splits": sum(ref.splits for ref in refs), "new_shards": agenda.new},

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from models.digest import digest_of
 from models.errors import UsageError
 from models.findings import ERROR, UNSCANNED, Finding
+from models.reading_words import LANGUAGES
 from models.source_reading import Counted, SourceReading
 from models.sources import CLEAN, INSUFFICIENT, STATES
 from models.strict import Density, Share, Strict, load_yaml, parse
@@ -131,6 +132,11 @@ class Sources(SourceReading):
     def words_in(self, language: str, counted: Counted | None = None) -> str:
         """Return the reading in words with what this policy counts; see :meth:`models.source_reading.SourceReading.words_in`."""
         return super().words_in(language, counted or self.counted)
+
+    @property
+    def in_metadata(self) -> dict[str, str]:
+        """The reading in words as the metadata of tables have it: by ``reading.`` and language."""
+        return {f"reading.{each}": self.words_in(each) for each in LANGUAGES}
 
     @property
     def sketched(self) -> int:

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from models.store import Store
 from models.strict import near_miss
 from models.taxonomy import Taxonomy
 
+_CLOCKS_DIFFER = timedelta(days=1)
 _TOLD = 20  # faults that a message tells, and tasks that it names
 
 
@@ -268,7 +269,11 @@ class _Checker:
         except ValueError:
             self._fault(answer, f"{name} {written!r}: say a time such as 2026-11-01T09:30:00+08:00")
             return None
-        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        if found > datetime.now(UTC) + _CLOCKS_DIFFER:
+            self._fault(answer, f"{name} {written!r} is in the future")
+            return None
+        return int(found.timestamp())
 
     def _check_qualified(self, answer: Answer, person: str, at: int | None) -> None:
         register = self._terms.register

@@ -3,7 +3,7 @@
 A level has no state of its own: it says the worst of what lies in it, so that nothing above ever clears what is worse below.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,13 @@ ROLLUPS = pa.schema(
 is none; how many sources, and how many of each state; and the sums of their counts, see :data:`models.outcome.SOURCES`."""
 
 
-def keep_rollups(sources: str, has_levels: bool, store: Store, folder: Path) -> str:
+def keep_rollups(sources: str, has_levels: bool, reading: Mapping[str, str], store: Store, folder: Path) -> str:
     """Write the roll-ups of a table of sources, and return their name in the store.
 
     Args:
         sources: name of the table.
         has_levels: whether keys of sources say what lies above them, which they do where a run names sources by rules.
+        reading: of the rule in words, for the metadata of the schema.
     """
 
     def write(path: Path) -> None:
@@ -49,7 +50,7 @@ def keep_rollups(sources: str, has_levels: bool, store: Store, folder: Path) -> 
             if has_levels:
                 for table in _rows(store.local(sources)):
                     sums.add(table)
-            writer = GroupWriter(path, ROLLUPS)
+            writer = GroupWriter(path, ROLLUPS.with_metadata(reading))
             for chunk in sums.chunks():
                 writer.write(_finished(chunk))
             writer.close()

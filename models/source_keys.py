@@ -191,6 +191,17 @@ def _named(columns: Mapping[str, pa.Array], names: Sequence[str], key: Callable[
     return pa.array([key(*each) for each in zip(*values, strict=True)], pa.string()).take(pa.array(back))
 
 
+def canonical_key(key: str) -> str:
+    """Return a key of a site as tables have it, from what a person writes (``HTTPS://Blogs.Example/ada/``); other keys stay as they are."""
+    if key == UNKNOWN_SOURCE or key.startswith((DATASET, PUBLISHER, USER)):
+        return key
+    address = canonical_url(key)
+    if address is None or not HOST.fullmatch(address.host):
+        return key
+    path = address.rest.partition("?")[0].rstrip("/")
+    return address.host + path
+
+
 def parents_of(key: str) -> tuple[str, ...]:
     """Return what lies above a source, the nearest first.
 

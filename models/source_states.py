@@ -93,7 +93,10 @@ def write_states(
     otherwise = STATES.index(policy.otherwise)
     keys, codes, names = [], [], [pa.array([], pa.string())]
     with scratch_file(folder) as path, scratch_file(folder) as moves_path:
-        writer, moves = GroupWriter(path, judged_schema(policy)), GroupWriter(moves_path, MOVES)
+        writer, moves = (
+            GroupWriter(path, judged_schema(policy)),
+            GroupWriter(moves_path, MOVES.with_metadata(policy.in_metadata)),
+        )
         for chunk, judged, told in _judged(sums, evidences, job, store):
             moves.write(told)
             keys.append(source_keys(chunk["source"]))

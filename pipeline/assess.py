@@ -14,12 +14,12 @@ from models.agenda import check_mapped
 from models.assessment import Assessment, Decision, History, Probe, assess, in_words, read_probe
 from models.coverage import coverage, coverage_in_words
 from models.deciding import enter_assessment
-from models.decisions import ASSESSMENT, RELEASE
+from models.decisions import ASSESSMENT, RELEASE, worst_above
 from models.digest import canonical
 from models.errors import UsageError
 from models.job import Job
 from models.planning import plan_shard
-from models.source_keys import parents_of
+from models.source_keys import canonical_key
 from models.source_states import calibration_of
 from models.sources import BLACKLISTED
 from models.tally import DISTINCT
@@ -68,6 +68,8 @@ def assess_probe(settings: Settings, source: str, output: str | None = None, by:
             "--output enters the result into a ledger and needs --by: say who answers for it; one goes with the other"
         )
     job = make_job(settings)
+    if job.reading.keys is not None and (meant := canonical_key(source)) != source:
+        raise UsageError(f"--source {source}: no source can have that key; the tables would name it {meant}")
     # Looked at before the work, so that a broken ledger ends it at once.
     corpus = None if output is None else _corpus(absolute(output, Path.cwd()))
     history = _history(corpus, source, job) if corpus is not None else History()
@@ -106,15 +108,12 @@ def _history(corpus: Corpus, source: str, job: Job) -> History:
     last = decisions.latest(kinds=(RELEASE, ASSESSMENT)).get(source)
     overrides = decisions.overrides(job.as_of)
     decided = (each.entry, each.state) if (each := overrides.get(source)) else None
-    for key in parents_of(source) if job.reading.keys is not None else ():
-        # What it lies in condemns it where nothing is worse; figures that might be are not known yet.
-        if (
-            (above := overrides.get(key))
-            and above.state == BLACKLISTED
-            and (decided is None or decided[1] != BLACKLISTED)
-        ):
-            decided = f"{above.entry} of {key}", above.state
-    return History(last is not None and last["state"] == BLACKLISTED, decided)
+    above = worst_above(source, overrides) if job.reading.keys is not None else None
+    return History(
+        last is not None and last["state"] == BLACKLISTED,
+        decided,
+        None if above is None else (f"{above.entry} of {above.source}", above.state),
+    )
 
 
 def _probe(settings: Settings, source: str, job: Job) -> Probe:

@@ -371,7 +371,10 @@ def assess(
     source: Annotated[
         str,
         typer.Option(
-            "--source", metavar="KEY", help="Key of the source that all of the probe counts for.", show_default=False
+            "--source",
+            metavar="SOURCE",
+            help="Key of the source that all of the probe counts for, as the tables would show it: news.example, dataset:PUBLISHER/NAME.",
+            show_default=False,
         ),
     ],
     shards: Shards = None,

@@ -33,6 +33,7 @@ from pipeline.presence import check_present
 from pipeline.releases import Staged, gone
 from pipeline.removals import in_manifest, moves_of
 from pipeline.report import PAGES, render_report
+from pipeline.report_reading import false_blacklistings
 from pipeline.report_rollups import rollups_of
 from pipeline.source_decisions import enter_changes, overridden, with_override_basis
 from pipeline.waiting import published_as
@@ -177,6 +178,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "withdrawals": manifest_rows(corpus, catalogue, described, outcome.base, outcome.as_of),
         "ledgers": ledgers.heads(store),
         "overridden": overridden(corpus, described),
+        "false_blacklistings": false_blacklistings(sources, described["policy"]),
         "removals": in_manifest(figures, reading),
         "catalogue": outcome.catalogue,
         "job": described,

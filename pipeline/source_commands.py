@@ -81,12 +81,16 @@ def source_override(
     ],
     reviewer: Annotated[str, typer.Option(help="Who answers for it, by name.", show_default=False)],
     reason: Annotated[str, typer.Option(help="What it rests on, or a reference.", show_default=False)],
-    until: Annotated[str, typer.Option(help="The last day on which it holds.", show_default=False)],
+    until: Annotated[
+        str | None, typer.Option(help="The last day on which it holds; judged needs none.", show_default=False)
+    ] = None,
     decided: Annotated[str | None, typer.Option(help="The first day; default is today in UTC.")] = None,
     unseen: Annotated[bool, typer.Option("--unseen", help="The source is in no release yet.")] = False,
 ) -> None:
     """Decide about a source in place of the figures: in force with runs as of these days, on all that it has in the corpus."""
     from models.deciding import override
+    from models.decisions import JUDGED
+    from models.source_keys import canonical_key
     from pipeline.source_decisions import enter_changes
     from pipeline.targets import HIDDEN, shown
 
@@ -95,7 +99,12 @@ def source_override(
             "SOURCE: it holds personal data, which the ledger would keep for ever; name it as the tables do, (personal …)"
         )
     corpus = corpus_at(output)
-    days = day("--decided", decided), day("--until", until)
+    first = day("--decided", decided)
+    if until is None and state != JUDGED:
+        raise UsageError("--until is missing: say the last day on which the decision holds")
+    days = first, first if until is None else day("--until", until)
+    if _has_rules(corpus) and (meant := canonical_key(source)) != source:
+        raise UsageError(f"{source}: no source can have that key; the tables name it {meant}")
     if corpus.number:
         enter_changes(corpus)  # so that what was before this decision stands before it
     decisions = _decisions(corpus)
@@ -108,6 +117,8 @@ def source_override(
         raise UsageError(
             f"no source {source} in release {corpus.number}; see: winnow source list {output}. To decide before it comes: --unseen"
         )
+    if state == JUDGED and not any(row["kind"] == "override" for row in decisions.history(source)):
+        raise UsageError(f"{source}: nobody decided on it, so there is nothing to end; nothing was entered")
     entry = override(corpus.store, source, state, reviewer=reviewer, reason=reason, decided=days[0], until=days[1])
     reach = ""
     if below := _below(corpus, source):
@@ -116,6 +127,12 @@ def source_override(
             if state != "clean"
             else ", not what lies below it"
         )
+    if state == JUDGED:
+        out.print(
+            f"{entry.id}: from {first} on the figures decide on {source} again; in force from the next run on",
+            markup=False,
+        )
+        return
     out.print(
         f"{entry.id}: {source} is {state} by decision of {entry.facts['actor']} in runs as of {days[0]} to {days[1]}{reach}; "
         "in force from the next run on",
@@ -181,7 +198,7 @@ def source_export(
     to: Annotated[Path | None, typer.Option("--to", help="File to write; parquet needs one.")] = None,
 ) -> None:
     """Tell crawlers what must not be collected, or everybody what was decided."""
-    from models.decision_export import FORMATS, crawler_lines, jsonl, places, refused, write_parquet
+    from models.decision_export import FORMATS, crawler_lines, jsonl, refused, sites_of, write_parquet
     from models.strict import near_miss
 
     corpus = corpus_at(output)
@@ -192,6 +209,8 @@ def source_export(
         "since": day("--since", since) if since else "",
         "until": day("--until", until) if until else "9999-12-31",
     }
+    if days["until"] < days["since"]:
+        raise UsageError(f"--until {days['until']} is before --since {days['since']}; nothing could be between them")
     decisions = _decisions(corpus)
     if form in ("ledger", "parquet") and (since or until):
         raise UsageError(f"--format {form} has every decision; leave --since and --until out")
@@ -205,17 +224,74 @@ def source_export(
     else:
         # A run may be as of an earlier day than the one before; what it came to counts all the same, unless a day is asked for.
         released = _day(corpus, as_of) if as_of else "9999-12-31"
-        rows = refused(decisions, _day(corpus, as_of), released, **days)
-        sites, others = places(rows)
-        lines = jsonl(rows) if form == "jsonl" else crawler_lines(sites, form)
-        if form != "jsonl" and others:
-            err.print(f"{len(others):,} sources are no addresses and left out; --format jsonl has them", markup=False)
-        parts = sum(bool(path) for _, path in sites)
-        if form == "domains" and parts:
-            err.print(
-                f"{parts:,} sources are parts of hosts and left out; --format url-prefixes has them", markup=False
-            )
+        rows = refused(decisions, _day(corpus, as_of), released, **days, reaches=_has_rules(corpus))
+        sites, others = sites_of(rows)
+        own = [site for site in sites if not site.path and not site.by_person]
+        has_below = _with_some_below(corpus, {site.key for site in own})
+        lines = jsonl(rows)
+        if form != "jsonl":
+            spared = _spared(corpus, has_below)
+            lines = crawler_lines(sites, form, has_below, spared)
+            for count, said in (
+                (len(others), "sources are no addresses and left out; --format jsonl has them"),
+                *_left_out(form, sum(bool(site.path) for site in sites), len(has_below), len(spared)),
+            ):
+                if count:
+                    err.print(f"{count:,} {said}", markup=False)
     _write(lines, to)
+
+
+def _left_out(form: str, parts: int, above: int, spared: int) -> Iterator[tuple[int, str]]:
+    """Give what a list for crawlers cannot say, each with the number of sources."""
+    if form == "domains":
+        yield parts, "sources are parts of hosts and left out; --format url-prefixes has them"
+        yield (
+            above,
+            "hosts are over the limit by their own pages, which says nothing of the sources below them, and left out; --format url-prefixes has them",
+        )
+    if form == "url-prefixes":
+        yield (
+            spared,
+            "prefixes of hosts shut out sources below them that may be collected; --format robots excepts these",
+        )
+
+
+def _has_rules(corpus: "Corpus") -> bool:
+    """Return whether sources are named by rules, so that their keys say what they lie in."""
+    return bool(corpus.number) and "source_keys" in corpus.manifest()["job"]
+
+
+def _with_some_below(corpus: "Corpus", keys: set[str]) -> set[str]:
+    """Return those keys that other sources of the current release lie in."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    if not keys or not _has_rules(corpus):
+        return set()
+    with corpus.release().fetched("rollups.parquet") as path:
+        found = pq.read_table(path, columns=["key", "sources"], filters=[("key", "in", keys), ("sources", ">", 1)])
+    return set(pc.unique(found["key"]).to_pylist())
+
+
+def _spared(corpus: "Corpus", hosts: set[str]) -> dict[str, list[str]]:
+    """Return the paths on hosts that are sources of their own and may be collected."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found: dict[str, list[str]] = {}
+    if not hosts:
+        return found
+    wanted = pa.array(sorted(hosts), pa.string())
+    with corpus.release().fetched("sources.parquet") as path, pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["source", "collect_allowed"]):
+            host = pc.list_element(pc.split_pattern(batch.column("source"), "/", max_splits=1), 0)
+            is_spared = pc.and_(pc.is_in(host, wanted), pc.fill_null(batch.column("collect_allowed"), False))
+            for source in batch.column("source").filter(is_spared).to_pylist():
+                own, mark, rest = source.partition("/")
+                if mark:
+                    found.setdefault(own, []).append(f"/{rest}")
+    return found
 
 
 def _write(lines: Iterator[str], to: Path | None) -> None:

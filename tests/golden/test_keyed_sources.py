@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Cli, Screen, manifest, write_shard
+from conftest import UNLAWFUL, Cli, Screen, manifest, write_shard
 
 from models.errors import UsageError
 from models.source_rules import suffix_list
@@ -77,6 +77,12 @@ def test_records_count_for_the_source_that_the_rules_say(screen: Screen, cli: Cl
     said_of = cli("explain", out, "a0")[1]
     assert "decided by L. Chen about code.example, in which it lies: blacklisted until 2026-01-31" in said_of
     assert not list(verify(Corpus(out)))
+    code, _, error = cli("source", "override", out, "HTTPS://Bo.GitHub.io/", "--state", "hold", *days, "--unseen")
+    assert (code, "the tables name it bo.github.io" in error) == (2, True)
+    domains = cli("source", "export", out, "--as-of", "2026-01-31")[1].splitlines()
+    assert domains == ["code.example"]
+    for name in ("rollups.parquet", "moved.parquet"):
+        assert pq.read_schema(out / name).metadata[b"reading.zh"].decode().startswith("- **计数单位。**")
     metadata = pq.read_schema(out / "sources.parquet").metadata
     assert metadata[b"reading.en"].startswith(b"- **Unit.** Record")
     assert metadata[b"reading.zh"].decode().startswith("- **计数单位。**")
@@ -102,6 +108,38 @@ def test_without_rules_nothing_is_said_of_them(screen: Screen, tmp_path: Path) -
     screen(write_shard(tmp_path / "a.jsonl", entries("a")), out)
     assert "source_keys" not in manifest(out)["job"]
     assert "github.io" in pq.read_table(out / "sources.parquet")["source"].to_pylist()
+
+
+def test_a_site_that_is_over_the_limit_by_its_own_pages_shuts_out_no_source_below_it(
+    screen: Screen, cli: Cli, tmp_path: Path
+) -> None:
+    out, folder = tmp_path / "out", tmp_path / "in"
+    rows = [
+        {
+            "id": f"{at}{path}",
+            "text": f"{UNLAWFUL if not path else 'Note'} {at}{path}.",
+            "url": f"https://code.example{path}?n={at}",
+        }
+        for path in ("", "/bo", "/ada")
+        for at in range(30)
+    ]
+    rows += [{"id": f"p{at}", "text": f"{UNLAWFUL} p{at}", "url": f"https://bad.example/{at}"} for at in range(30)]
+    given = {"source_from": "keys", "input_root": str(folder), "source_keys": {"shared": RULES["shared"]}}
+    screen([write_shard(folder / "a.jsonl", rows)], out, **given)
+    code, said, error = cli("source", "export", out)
+    assert (code, said.splitlines(), "1 hosts are over the limit by their own pages" in error) == (
+        0,
+        ["bad.example"],
+        True,
+    )
+    code, said, error = cli("source", "export", out, "--format", "url-prefixes")
+    assert (said.splitlines(), "--format robots excepts these" in error) == (["bad.example/", "code.example/"], True)
+    robots = cli("source", "export", out, "--format", "robots")[1]
+    allowed = "".join(f"Allow: /{name}{end}\n" for name in ("ada", "bo") for end in "/?$")
+    assert f"# host: code.example\nUser-agent: *\nDisallow: /\n{allowed}" in robots
+    days = ("--reviewer", "L. Chen", "--reason", "r", "--decided", "2026-01-01", "--until", "2026-01-31")
+    assert cli("source", "override", out, "code.example", "--state", "blacklisted", *days)[0] == 0
+    assert cli("source", "export", out, "--as-of", "2026-01-31")[1].splitlines() == ["bad.example", "code.example"]
 
 
 @pytest.mark.parametrize(

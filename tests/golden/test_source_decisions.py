@@ -140,7 +140,7 @@ def test_crawlers_are_told_of_states_and_of_people(corpus: tuple[Path, Again], c
     assert (said.splitlines(), "1 sources are parts of hosts" in error) == (["bad.example"], True)
     assert cli("source", "export", out, "--format", "url-prefixes")[1].splitlines() == [
         "bad.example/",
-        "new.example/ada/",
+        *(f"new.example/ada{end}" for end in "/?$"),
     ]
     assert (
         "# host: new.example\nUser-agent: *\nDisallow: /ada/\n" in cli("source", "export", out, "--format", "robots")[1]
@@ -167,6 +167,9 @@ def test_crawlers_are_told_of_states_and_of_people(corpus: tuple[Path, Again], c
         (("export", "--format", "domain"), "did you mean 'domains'"),
         (("export", "--format", "parquet"), "--to"),
         (("export", "--format", "ledger", "--since", "2026-01-01"), "leave --since"),
+        (("export", "--since", "2026-02-01", "--until", "2026-01-31"), "nothing could be between them"),
+        (("override", "bad.example", "--state", "clean", *GIVEN[:4]), "--until is missing"),
+        (("override", "bad.example", "--state", "judged", *GIVEN), "nobody decided on it"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(

@@ -54,6 +54,24 @@ def test_an_override_decides_in_place_of_the_figures() -> None:
     assert told(found) == ("hold", "override D0007", "not allowed")
 
 
+@pytest.mark.parametrize(
+    ("unlawful", "own", "above", "expected"),
+    [
+        (0, None, "hold", ("hold", "override D0001 of code.example", "not allowed")),
+        (90, None, "hold", ("blacklisted", "detector", "not allowed")),
+        (90, None, "blacklisted", ("blacklisted", "override D0001 of code.example", "not allowed")),
+        (0, "clean", "watch", ("watch", "override D0001 of code.example", "undecided")),
+        (0, "hold", "hold", ("hold", "override D0007", "not allowed")),
+        (0, "blacklisted", "hold", ("blacklisted", "override D0007", "not allowed")),
+    ],
+)
+def test_a_decision_on_what_a_source_lies_in_condemns_where_it_is_worse(
+    unlawful: int, own: str | None, above: str, expected: tuple[str, str, str]
+) -> None:
+    history = History(override=None if own is None else ("D0007", own), above=("D0001 of code.example", above))
+    assert told(assess(probe(100, unlawful), SourceReading(), history=history)) == expected
+
+
 def test_a_blacklisted_source_comes_back_by_the_reading_s_own_rule() -> None:
     assert told(assess(probe(100, 1), SourceReading(), history=History(True)))[0] == "clean"
     assert told(assess(probe(100, 1), INTERVAL, history=History(True))) == ("blacklisted", "detector", "not allowed")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.deciding import Released, acknowledge, enter_release, override
-from models.decision_export import crawler_lines, jsonl, places, refused, write_parquet
+from models.decision_export import crawler_lines, jsonl, refused, sites_of, write_parquet
 from models.decisions import FIGURES, JUDGED, read_decisions, verify
 from models.errors import BrokenChainError, UsageError
 from models.removals import Held, Seen
@@ -259,11 +259,58 @@ def test_crawlers_are_told_what_must_not_be_collected_on_a_day(tmp_path: Path) -
     assert said("2026-01-05") == ["c.example/x", "d.example", "dataset:d", "e.example"]
     assert said("2026-01-05", since="2026-01-02") == ["d.example", "e.example"]
     assert said("2026-01-05", since="2026-01-02", until="2026-01-04") == ["e.example"]
-    sites, others = places(refused(ledger, "2026-01-05"))
+    sites, others = sites_of(refused(ledger, "2026-01-05"))
     assert others == ["dataset:d"]
     assert list(crawler_lines(sites, "domains")) == ["d.example", "e.example"]
-    assert list(crawler_lines(sites, "url-prefixes")) == ["c.example/x/", "d.example/", "e.example/"]
-    assert list(crawler_lines(sites, "robots"))[:4] == ["# host: c.example", "User-agent: *", "Disallow: /x/", ""]
+    of_part = ["c.example/x/", "c.example/x?", "c.example/x$"]
+    assert list(crawler_lines(sites, "url-prefixes")) == [*of_part, "d.example/", "e.example/"]
+    robots = ["# host: c.example", "User-agent: *", "Disallow: /x/", "Disallow: /x?", "Disallow: /x$", ""]
+    assert list(crawler_lines(sites, "robots"))[:6] == robots
+
+
+def test_a_host_that_figures_refuse_says_nothing_of_the_sources_below_it(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"code.example": "blacklisted", "blogs.example": "blacklisted", "alone.example": "hold"})
+    overrule(tmp_path, "blogs.example", "blacklisted")
+    sites, _ = sites_of(refused(read_decisions(LocalStore(tmp_path)), "2026-01-03", reaches=True))
+    has_below, spared = {"code.example", "blogs.example"}, {"code.example": ["/bo"], "blogs.example": ["/ada"]}
+    # What a person decided reaches what lies below; code.example is over the limit by its own pages.
+    assert list(crawler_lines(sites, "domains", has_below, spared)) == ["alone.example", "blogs.example"]
+    of_code = list(crawler_lines([site for site in sites if site.host == "code.example"], "robots", has_below, spared))
+    assert of_code[2:] == ["Disallow: /", "Allow: /bo/", "Allow: /bo?", "Allow: /bo$", ""]
+    assert not [line for line in crawler_lines(sites, "robots", has_below, spared) if line.startswith("Allow: /ada")]
+
+
+def test_what_rested_on_an_override_that_ran_out_is_as_the_figures_had_it(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"a.example": "blacklisted", "b.example": "clean"})
+    entry = overrule(tmp_path, "a.example", "clean", until="2026-01-10")
+    enter(tmp_path, 2, {"a.example": "clean"}, "2026-01-03", f"override {entry}")
+    ledger = read_decisions(LocalStore(tmp_path))
+    assert refused(ledger, "2026-01-10") == []
+    [row] = refused(ledger, "2026-01-11")
+    assert (row["source"], row["state"], row["entry"]) == ("a.example", "blacklisted", "D0001")
+
+
+def test_a_decision_on_what_a_source_lies_in_condemns_it_and_never_clears_it(tmp_path: Path) -> None:
+    enter(tmp_path, 1, {"dataset:p/bad": "blacklisted", "dataset:p/good": "clean"})
+    overrule(tmp_path, "dataset:p/good", "clean")
+    overrule(tmp_path, "publisher:p", "hold")
+    ledger = read_decisions(LocalStore(tmp_path))
+    rows = {row["source"]: (row["state"], row["basis"]) for row in refused(ledger, "2026-01-03", reaches=True)}
+    assert rows == {
+        "dataset:p/bad": ("blacklisted", "detector"),
+        "dataset:p/good": ("hold", "override D0003 of publisher:p"),
+        "publisher:p": ("hold", "person"),
+    }
+    assert [row["source"] for row in refused(ledger, "2026-01-03")] == ["dataset:p/bad", "publisher:p"]
+
+
+def test_a_release_says_what_its_policy_allows_of_a_state_that_a_person_gave(tmp_path: Path) -> None:
+    entry = overrule(tmp_path, "a.example", "watch")
+    assert [row["source"] for row in refused(read_decisions(LocalStore(tmp_path)), "2026-01-03")] == ["a.example"]
+    states = table({"a.example": "watch"}, f"override {entry}")
+    states = states.set_column(states.schema.get_field_index("collect_allowed"), "collect_allowed", pa.array([True]))
+    enter_release(LocalStore(tmp_path), tmp_path, states, released(1, "2026-01-03"))
+    assert refused(read_decisions(LocalStore(tmp_path)), "2026-01-03") == []
 
 
 def test_a_hold_for_removals_lasts_through_overrides_and_absence_until_a_release_says_otherwise(tmp_path: Path) -> None:

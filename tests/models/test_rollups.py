@@ -35,7 +35,9 @@ def kept(tmp_path: Path, has_levels: bool = True) -> dict[str, dict[str, object]
     store.prepare()
     pq.write_table(pa.Table.from_pylist(rows, SOURCES), tmp_path / "sources")
     store.create_once("catalogues/s.parquet", tmp_path / "sources")
-    table = pq.read_table(store.local(keep_rollups("catalogues/s.parquet", has_levels, store, tmp_path)))
+    table = pq.read_table(
+        store.local(keep_rollups("catalogues/s.parquet", has_levels, {"reading.en": "r"}, store, tmp_path))
+    )
     assert table.schema.equals(ROLLUPS)
     assert table["key"].to_pylist() == sorted(table["key"].to_pylist())
     return {row["key"]: row for row in table.to_pylist()}
