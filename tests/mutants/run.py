@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "out", "build", "dist")
-TIMEOUT = 1200
+TIMEOUT = 3600
 """Seconds; a machine that does other things too is slow, and a mutant that hangs is not caught."""
 
 
