@@ -41,7 +41,7 @@ def _meaning(state: str, policy: Mapping[str, Any], said: Words) -> Markup:
     key = f"next.{policy['reading']}.{state}"
     if key not in said:
         return means
-    return fill("{means}; {next}", means=means, next=said(key, least=policy["min_records"]))
+    return said("meaning.and_next", means=means, next=said(key, least=policy["min_records"]))
 
 
 def badge(state: str, said: Words) -> Markup:
