@@ -16,7 +16,7 @@ from pipeline.report_markup import Markup, exact_percent, fill, joined
 from pipeline.report_words import Words
 
 Coverage = Mapping[str, Sequence[str]]
-"""What looks for each risk, see :func:`models.coverage.coverage_of`."""
+"""What looks for each risk, see :func:`models.coverage.coverage`."""
 
 
 def reading_line(policy: Mapping[str, Any], said: Words) -> Markup:
@@ -37,8 +37,12 @@ def rule_told(
     sources: pa.Table, policy: Mapping[str, Any], limit: Fraction, coverage: Coverage | None, said: Words
 ) -> Markup:
     """Return how states come about, what counts, the reading in full, and by the interval reading how many false marks to expect."""
-    told = [_rule(policy, limit, said), *_counts(policy, coverage, said), _counting(policy, said)]
-    told.insert(1, _expected(sources, policy, limit, said))
+    told = [
+        _rule(policy, limit, said),
+        _expected(sources, policy, limit, said),
+        *_counts(policy, coverage, said),
+        _counting(policy, said),
+    ]
     full = _in_full(words_of(policy, said.language), said) if "parameters" in policy else Markup("")
     return fill("{told}{full}", told=joined(fill("<p>{each}</p>\n", each=each) for each in told), full=full)
 

@@ -225,12 +225,13 @@ def source_export(
         # A run may be as of an earlier day than the one before; what it came to counts all the same, unless a day is asked for.
         released = _day(corpus, as_of) if as_of else "9999-12-31"
         rows = refused(decisions, _day(corpus, as_of), released, **days, reaches=_has_rules(corpus))
-        sites, others = sites_of(rows)
-        own = [site for site in sites if not site.path and not site.by_person]
-        has_below = _with_some_below(corpus, {site.key for site in own})
         lines = jsonl(rows)
         if form != "jsonl":
-            spared = _spared(corpus, has_below)
+            sites, others = sites_of(rows)
+            own = {site.key for site in sites if not site.path and not site.by_person}
+            has_below = _with_some_below(corpus, own)
+            # Domains leave such hosts out, so what lies below them need not be looked for among all sources.
+            spared = _spared(corpus, has_below) if form != "domains" else {}
             lines = crawler_lines(sites, form, has_below, spared)
             for count, said in (
                 (len(others), "sources are no addresses and left out; --format jsonl has them"),

@@ -149,9 +149,9 @@ _PROCESS = {"environment_type": "PROCESS", "environment_config": '{"command": "/
     ],
 )
 def test_a_job_is_left_to_its_engine_only_if_nothing_of_it_is_the_launchers(
-    tmp_path: Path, name: str, options: dict[str, Any], can: bool
+    tmp_path: Path, name: Any, options: dict[str, Any], can: bool
 ) -> None:
-    engine = Engine(name, options)  # type: ignore[arg-type]
+    engine = Engine(name, options)
     assert engine.can_be_left == can
     if not can:
         shard, out = tmp_path / "a.jsonl", tmp_path / "out"
