@@ -326,7 +326,8 @@ _MANIFEST = (
     ("restricted", "root of quarantine and dead letters, empty where it is the output"),
     (
         "job",
-        "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `keywords` of lists; `reading`, `sample`, `version` …",
+        "`policy` with digests, rules and limit; `taggers` with digests; `coverage` of risks; `keywords` of lists; `works` that most "
+        "records match, with title, holder, licence and claim; `reading`, `sample`, `version` …",
     ),
     (
         "ledgers",

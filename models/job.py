@@ -150,11 +150,14 @@ class Job:
         )
 
 
+_SAID = ("coverage", "artefacts", "keywords", "works")
+
+
 def without_words(described: Mapping[str, Any]) -> dict[str, Any]:
     """Return a description of a job without what is only said to people: two that are alike in the rest do the same."""
     # What is counted is in digests already, by the ids that its names stand for.
     policy = {key: value for key, value in described["policy"].items() if key not in ("rules", "counted")}
     return {
-        **{key: value for key, value in described.items() if key not in ("coverage", "artefacts", "keywords")},
+        **{key: value for key, value in described.items() if key not in _SAID},
         "policy": policy,
     }

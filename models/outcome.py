@@ -39,6 +39,7 @@ from models.holding_out import artefacts_of
 from models.job import Job
 from models.judging import Entries, Judged, Work, check_dead, due_of
 from models.keywords import keywords
+from models.matched_works import MatchedWorks, told_of
 from models.policy import Sources
 from models.registered import keep_registry
 from models.release_pass import Released
@@ -304,7 +305,8 @@ def conclude(
         tagged, released = tagged + done.tagged, released + done.released
     index = write_index(refs, store, folder)
     catalogue = Catalogue.open(store, index)
-    check_dead(_entries(catalogue), job)
+    works = MatchedWorks()
+    check_dead(_entries(catalogue, works), job)
     facts = agenda.facts(store)
     counts = {name: sum(ref.counts[name] for ref in refs) for name in TOTALS}
     sources = keep(
@@ -327,15 +329,24 @@ def conclude(
         tuple((path, twin) for path, twin in facts["twins"]),
         tuple(facts["gone"]),
         job.described(version("winnow-corpus"))
-        | {"coverage": coverage(job), "artefacts": artefacts_of(job.taggers), "keywords": keywords(job)},
+        | {
+            "coverage": coverage(job),
+            "artefacts": artefacts_of(job.taggers),
+            "keywords": keywords(job),
+            "works": told_of((work for work, *_ in works.most()), job),
+        },
         "" if job.restricted == job.root else job.restricted,
         job.as_of,
     )
 
 
-def _entries(catalogue: Catalogue) -> Iterator[Entries]:
+def _entries(catalogue: Catalogue, works: MatchedWorks) -> Iterator[Entries]:
+    """Give the entries of every split, and add up the works that its records match on the way."""
     for ref in catalogue.segments:
-        columns = catalogue.read(ref).columns("path", "index", "of", "entries", "dead", "errors", "lost")
+        columns = catalogue.read(ref).columns("path", "index", "of", "entries", "dead", "errors", "lost", "works")
+        for matched in columns.pop("works"):
+            if matched != "{}":
+                works.add(orjson.loads(matched))
         for path, index, of, *counts in zip(*columns.values(), strict=True):
             yield Entries(functools.partial("{}-{:05}-of-{:05}".format, path, index + 1, of), *counts)
 

@@ -7,19 +7,16 @@ from typing import Any
 
 from models.catalogue import Row
 from models.causes import Causes
+from models.matched_works import MatchedWorks
 
 FORMAT = 1
 
 SHARDS = 20
 """Shards with dead letters that are named; the others are added up."""
-WORKS = 100
-"""Works that are named."""
 ROLLUPS = 50
 """Roll-ups that are named."""
 MOVES = 50
 """Sources that are named of those of which suddenly more or less is removed."""
-_HELD = 100_000
-"""Works that are held while they are added up; beyond, those with fewest records go, and figures become lower bounds."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Figures:
         errors: how many dead letters of each class.
         dead_by_shard: shards with most dead letters, and how many; at most :data:`SHARDS`.
         dead_shards: how many shards have dead letters.
-        works: id, records and longest run of the works with most records; at most :data:`WORKS`.
+        works: id, records and longest run of the works with most records; at most :data:`models.matched_works.NAMED`.
         works_found: how many works were matched.
         works_exact: whether figures of works are exact, or lower bounds.
         languages: records and characters by language.
@@ -72,7 +69,7 @@ def gather(rows: Iterable[Row]) -> Figures:
     """Add up the rows of a catalogue."""
     reasons, flow, errors, dead = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     languages: dict[str, list[int]] = {}
-    works, causes = _Works(), Causes()
+    works, causes = MatchedWorks(), Causes()
     for row in rows:
         reasons.update(row.release.reasons)
         flow.update(row.release.flow)
@@ -98,37 +95,3 @@ def gather(rows: Iterable[Row]) -> Figures:
         causes.removed,
         causes.most(),
     )
-
-
-class _Works:
-    """Works on their way through the splits, bounded."""
-
-    def __init__(self) -> None:
-        self.exact = True
-        self._most_elsewhere = 0
-        self._known: dict[str, list[int]] = {}
-
-    def add(self, works: Mapping[str, Sequence[int]]) -> None:
-        for work, (records, longest) in works.items():
-            if not work:  # stands for those that the receipt does not name
-                self.exact = False
-                self._most_elsewhere = max(self._most_elsewhere, len(works) - 1 + records)
-                continue
-            known = self._known.setdefault(work, [0, 0])
-            known[0] += records
-            known[1] = max(known[1], longest)
-        if len(self._known) > 2 * _HELD:
-            self.exact = False
-            self._most_elsewhere = max(self._most_elsewhere, len(self._known))
-            self._known = dict(self._ordered()[:_HELD])
-
-    @property
-    def found(self) -> int:
-        """How many works there are; where figures are lower bounds, at least so many."""
-        return max(len(self._known), self._most_elsewhere)
-
-    def most(self) -> list[list[Any]]:
-        return [[work, *figures] for work, figures in self._ordered()[:WORKS]]
-
-    def _ordered(self) -> list[tuple[str, list[int]]]:
-        return sorted(self._known.items(), key=lambda item: (-item[1][0], item[0]))

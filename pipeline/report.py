@@ -107,7 +107,7 @@ def _sections(
         ("personal", personal_section(reasons, "personal" in taggers, said)),
         (
             "works",
-            works_section(figures.works, figures.works_found, figures.works_exact, "fingerprint" in taggers, said),
+            works_section(figures, manifest.get("works") or {}, "fingerprint" in taggers, said),
         ),
         ("provenance", origin_section(reasons, "provenance", "provenance" in taggers, said)),
         ("blocked", origin_section(reasons, "blocked", "blocked" in taggers, said)),

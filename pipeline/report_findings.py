@@ -6,6 +6,7 @@ from typing import Any
 
 from models.policy import ACTIONS
 from models.taxonomy import Risk, load_taxonomy
+from pipeline.figures import Figures
 from pipeline.report_markup import NONE, Markup, fill, joined, name, number, table
 from pipeline.report_plots import count_bar
 from pipeline.report_words import Words
@@ -206,24 +207,42 @@ def entity_name(entity: str, said: Words) -> str:
     return said.name(f"entity.{entity}", words[:1].upper() + words[1:])
 
 
-def works_section(
-    works: Sequence[Sequence[Any]], found: int, is_exact: bool, is_looked_for: bool, said: Words
-) -> Markup:
-    """Return the registered works that records match, most records first."""
+def works_section(figures: Figures, told: Mapping[str, Mapping[str, str]], is_looked_for: bool, said: Words) -> Markup:
+    """Return the registered works that records match, most records first.
+
+    Args:
+        told: what their indexes say of them, see :func:`models.matched_works.told_of`.
+    """
+    works, found = figures.works, figures.works_found
     if not works:
         return fill("<p>{none}</p>", none=said("works.none" if is_looked_for else "works.off"))
     most = max(records for _, records, _ in works)
     rows = [
         fill(
-            '<tr><th scope="row">{work}</th>{records}{longest}<td class="plot">{bar}</td></tr>',
-            work=name(work),
+            '<tr><th scope="row">{work}</th>{holder}{claim}{records}{longest}<td class="plot">{bar}</td></tr>',
+            work=_work(work, told.get(work, {})),
+            **{key: _told(told.get(work, {}), key, said) for key in ("holder", "claim")},
             records=number(records),
             longest=number(longest),
             bar=count_bar("quarantine", records, most),
         )
         for work, records, longest in works
     ]
-    lead = said("works.lead" if is_exact else "works.least", works=said.count("n.works", found))
-    head = [("", said("works.work")), ("n", said("works.records")), ("n", said("works.longest")), ("plot", "")]
+    lead = said("works.lead" if figures.works_exact else "works.least", works=said.count("n.works", found))
+    head = [
+        *(("", said(f"works.{word}")) for word in ("work", "holder", "claim")),
+        *(("n", said(f"works.{word}")) for word in ("records", "longest")),
+        ("plot", ""),
+    ]
     cut = fill(" {cut}", cut=said("works.cut", shown=len(works))) if found > len(works) else Markup("")
     return fill("<p>{lead}{cut}</p>{table}", lead=lead, cut=cut, table=table("works", head, rows))
+
+
+def _work(work: str, told: Mapping[str, str]) -> Markup:
+    title = told.get("title", "")
+    return fill("{title}<br><small>{id}</small>", title=name(title), id=name(work)) if title else name(work)
+
+
+def _told(told: Mapping[str, str], key: str, said: Words) -> Markup:
+    value = told.get(key, "")
+    return fill("<td>{value}</td>", value=said.name(f"claim.{value}", value) if key == "claim" else name(value))

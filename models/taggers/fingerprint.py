@@ -6,9 +6,12 @@ the record that lies in runs shared with the work, and whose span is the longest
 record is for the policy to say. See :mod:`models.fingerprints` for what is surely found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.artefact import Artefact, read_artefact
 from models.digest import digest_of
@@ -21,6 +24,8 @@ from models.shared_runs import MOST_HITS, shared_runs
 
 RUN = "copyright.run"
 """Category of runs besides the longest of a record and work."""
+TOLD = ("title", "holder", "licence", "claim")
+"""What an index says of a work to people, see :data:`models.fingerprint_index.WORKS`."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,15 @@ class Fingerprint:
                 f"index {place}: {len(index.works):,} works, {len(index.hashes):,} fingerprints, "
                 f"{len(index.common_distinct):,} set aside as common"
             )
+
+    def registered(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """See :class:`models.matched_works.Registering`."""
+        wanted = pa.array(list(ids), pa.string())
+        found: dict[str, dict[str, str]] = {}
+        for index in self._indexes():
+            rows = index.works.filter(pc.is_in(index.works["id"], value_set=wanted)).select(["id", *TOLD])
+            found |= {row.pop("id"): row for row in rows.to_pylist()}
+        return found
 
     def _found(self, documents: Documents, index: Index) -> Iterator[Finding]:
         view = documents.safe

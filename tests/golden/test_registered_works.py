@@ -1,8 +1,10 @@
 """Registered works through the command line: registered, found in a run, decided by the policy, explained."""
 
+import html
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import AS_OF, audit
 from typer.testing import CliRunner, Result
@@ -59,6 +61,18 @@ def test_explain_says_the_longest_run_the_share_and_the_title(out: Path) -> None
     assert "copyright.reserved (harbour-lamp, The Harbour Lamp: shares 1,4" in said
     assert "characters at the most, containment 100 %" in said
     assert "The Harbour Lamp" not in command("explain", out, "whole").stdout
+
+
+def test_the_report_says_title_and_holder_of_the_works_that_records_match(out: Path) -> None:
+    release = sorted((out / "releases").iterdir())[-1]
+    works = json.loads((release / "manifest.json").read_text("utf-8"))["job"]["works"]
+    known = {row["id"]: row for row in pq.read_table(ROOT / "configs/indexes/illustrative/works.parquet").to_pylist()}
+    assert "harbour-lamp" in works
+    assert works == {name: {key: known[name][key] for key in ("title", "holder", "licence", "claim")} for name in works}
+    page = (release / "report.html").read_text("utf-8")
+    for row in works.values():
+        assert row["title"] in html.unescape(page)
+        assert row["holder"] in page
 
 
 def test_no_output_holds_a_word_of_the_works_but_the_records_themselves(out: Path) -> None:

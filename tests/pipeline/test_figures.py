@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import matched_works
 from models.catalogue import Row
 from models.findings import Finding, Findings
 from models.layer import Known
 from models.release_pass import MOST_WORKS, Released, works_of
 from models.shard import Columns, Cut, Shard
-from pipeline import figures
 from pipeline.changes import changes
-from pipeline.figures import Figures, gather
+from pipeline.figures import SHARDS, Figures, gather
 
 SMALL = st.integers(1, 50)
 MAPS = st.dictionaries(st.sampled_from("abc"), SMALL, max_size=3)
@@ -57,7 +57,7 @@ def test_figures_are_the_sums_of_their_splits_in_any_order(rows: list[Row]) -> N
         assert list(found.languages.get(language, (0, 0))) == [sum(pair[at] for pair in pairs) for at in (0, 1)]
     dead = {each.split.shard.path for each in rows if each.release.counts["dead"]}
     assert found.dead_shards == len(dead)
-    assert len(found.dead_by_shard) == min(len(dead), figures.SHARDS)
+    assert len(found.dead_by_shard) == min(len(dead), SHARDS)
     work = {name: (records, longest) for name, records, longest in found.works}
     hits = [each.release.works["w1"] for each in rows if "w1" in each.release.works]
     assert work.get("w1") == ((sum(n for n, _ in hits), max(n for _, n in hits)) if hits else None)
@@ -82,7 +82,7 @@ def test_a_split_of_more_works_than_a_receipt_names_makes_figures_lower_bounds()
 
 
 def test_works_that_no_longer_fit_are_told_as_such(monkeypatch: Any) -> None:
-    monkeypatch.setattr(figures, "_HELD", 10)
+    monkeypatch.setattr(matched_works, "_HELD", 10)
     empty = {"reasons": {}, "errors": {}, "flow": {}, "languages": {}}
     rows = [row("a", 0, empty, {f"w{n:02}": [1, 5], "big": [7, 5]}) for n in range(30)]
     found = gather(rows)

@@ -318,6 +318,7 @@ def everything(word: str, language: str) -> str:
         run=word,
         base=1,
         coverage=COVERAGE | {"A.1.a": [word]},
+        works={word: dict.fromkeys(("title", "holder", "licence", "claim"), word)},
         policy=manifest([row])["policy"]
         | {"name": word, "version": word, "instrument": word, "basis": word, "reading": word}
         | {"rules": [{"id": word, "title": word, "title_zh": word, "clause": word, "action": "quarantine"}]},
@@ -491,6 +492,10 @@ def test_works_are_named_with_records_and_longest_run_and_lower_bounds_are_told_
     said = section(render(examples(), found=found), "works")
     assert "2 works matched" in said
     assert "isbn:1 40 3,100" in said
+    told = {"isbn:1": {"title": "The Mill", "holder": "A. Miller", "licence": "", "claim": "reserved"}}
+    said = section(render(examples(), found=found, works=told), "works")
+    assert "The Mill isbn:1 A. Miller reserved 40 3,100" in said
+    assert "isbn:2 2 260" in said
     said = section(render(examples(), found=found | {"works_found": 900, "works_exact": False}), "works")
     assert "At least 900 works matched" in said
     assert "No index of registered works was used" in section(render(examples()), "works")
@@ -539,8 +544,8 @@ def test_cells_and_bars_of_personal_data_and_works_hold_the_figures(language: st
         for each in ("email", "phone", "resident_id", "bank_card")
     }
     works = rows_of(tree(page, "works"), "works")
-    assert [[words(cells[0]), counted(cells[1]), counted(cells[2])] for cells in works] == WORKS
-    assert [widths(cells[3]) for cells in works] == [[100.0], [5.0]]
+    assert [[words(cells[0]), counted(cells[3]), counted(cells[4])] for cells in works] == WORKS
+    assert [widths(cells[5]) for cells in works] == [[100.0], [5.0]]
 
 
 def test_cells_and_bars_of_risks_hold_the_figures() -> None:
