@@ -339,11 +339,12 @@ def complaints_applied(facts: Facts) -> Shown:
     rows = [row for row in facts.manifest["withdrawals"] if row["basis"] in ("complaint", "takedown", "refusal")]
     if not rows:
         return _shown(OPEN, Evidence("no_complaints", {}, "winnow withdraw list OUT"))
-    days = max(row["days"] for row in rows)
-    records = sum(row["records"] for row in rows if not row["lifted"])
-    return _shown(
-        OPEN, Evidence("complaints", {"n": len(rows), "records": records, "days": days}, "winnow withdraw list OUT")
-    )
+    days = [row["days"] for row in rows if row["days"] is not None]
+    said = {"n": len(rows), "records": sum(row["records"] for row in rows if not row["lifted"])}
+    where = "winnow withdraw list OUT"
+    if not days:
+        return _shown(OPEN, Evidence("complaints_untimed", said, where))
+    return _shown(OPEN, Evidence("complaints", said | {"days": max(days)}, where))
 
 
 def personal_kept_out(facts: Facts) -> Shown:

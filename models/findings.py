@@ -23,6 +23,8 @@ SCHEMA = pa.schema(
 
 ERROR = "error"
 """Category of the finding that stands for a tagger that raised on a record; the record is dead."""
+COPYRIGHT = "copyright."
+"""What categories of findings of works begin with; their rule is the work's id."""
 UNSCANNED = "unscanned"
 """Category of the finding by which a tagger declines a record (work budget, no model for the language)."""
 

@@ -150,7 +150,8 @@ class Job:
         )
 
 
-_SAID = ("coverage", "artefacts", "keywords", "works")
+_SAID = ("coverage", "artefacts", "keywords", "entities", "works")
+"""Keys that :func:`models.outcome.conclude` adds to the description of a job."""
 
 
 def without_words(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from models.job import Job
-
 NAMED = 100
 """Works that are named, those with most records first."""
 _HELD = 100_000
@@ -49,19 +47,18 @@ class MatchedWorks:
 
 @runtime_checkable
 class Registering(Protocol):
-    """What a tagger that goes by registered works may have besides the contract."""
+    """What a tagger that finds works has besides the contract: without it, no work that it finds can be withdrawn."""
 
     def registered(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
-        """Return ``title``, ``holder``, ``licence`` and ``claim`` of those of the works that are registered, by id."""
+        """Return ``title``, ``holder``, ``licence`` and ``claim`` of those of the works that it would find, by id; empty words where it has none."""
         ...
 
 
-def told_of(ids: Iterable[str], job: Job) -> dict[str, dict[str, str]]:
-    """Return what the indexes of a job say of works, see :meth:`Registering.registered`; nothing of those that they do not have."""
+def told_of(ids: Iterable[str], taggers: Iterable[Any]) -> dict[str, dict[str, str]]:
+    """Return what the lists and indexes of taggers say of works, see :meth:`Registering.registered`; nothing of those that none has."""
     wanted = frozenset(ids)
     found: dict[str, dict[str, str]] = {}
-    if wanted:
-        for tagger in job.taggers:
-            if isinstance(tagger, Registering):
-                found |= tagger.registered(wanted)
+    for tagger in taggers:
+        if (missing := wanted - found.keys()) and isinstance(tagger, Registering):
+            found |= tagger.registered(missing)
     return dict(sorted(found.items()))

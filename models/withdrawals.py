@@ -5,6 +5,7 @@ withdrawal keeps tells the value, address or page that it is about.
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.addressed import keep_json
+from models.errors import UsageError
+from models.findings import COPYRIGHT
 from models.layer import Merged, id_hash
 from models.shard import Shard
 from models.store import Store
@@ -25,9 +28,6 @@ Kind = Literal["work", "subject", "source", "url", "record"]
 KINDS: tuple[Kind, ...] = ("work", "subject", "source", "url", "record")
 BASES = ("complaint", "refusal", "takedown", "erasure", "licence", "order", "other")
 """Why something is withdrawn."""
-
-COPYRIGHT = "copyright."
-"""What categories of findings of works begin with; their rule is the work's id."""
 
 REASON = "withdrawn:"
 """What stands before a withdrawal's id in the audit, in place of a rule of the policy."""
@@ -101,9 +101,19 @@ def source_target(source: str) -> Target:
 
 
 def record_target(record: str, shown: str) -> Target:
-    """Return the target that means a record: by its id, ``SHARD#POSITION``, or ``sha256:HEX`` for all of equal text."""
+    """Return the target that means a record: by its id, ``SHARD#POSITION``, or ``sha256:HEX`` for all of equal text.
+
+    Raises:
+        UsageError: if what should be a SHA-256 is none.
+    """
     if record.startswith("sha256:"):
-        return Target("record", (f"content:{record.removeprefix('sha256:')[:32].lower()}",), shown)
+        digest = record.removeprefix("sha256:").lower()
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise UsageError(
+                f"--record {shown}: sha256: is followed by the 64 hexadecimal digits of a text's SHA-256, these are {len(digest)} "
+                "characters; copy it whole from the audit"
+            )
+        return Target("record", (f"content:{digest[:32]}",), shown)
     marks = [f"id:{id_hash(record).hex()}"]
     if record.rpartition("#")[2].isdecimal() and "#" in record:
         marks.append(f"at:{record}")

@@ -223,6 +223,7 @@ def _estimate(
         milliseconds += each.text * per_megabyte
     splits, shards = sum(each.splits for each in inputs), sum(each.shards for each in inputs)
     anew = splits * max(share, released)
+    milliseconds += books["spread"] * anew
     alone = (books["all"] * splits + books["new"] * anew) / 3.6e6
     listing = listing_seconds(shards, means) * bool(planned) / 3600
     core_hours = milliseconds / 3.6e6 + alone

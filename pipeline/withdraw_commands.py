@@ -2,6 +2,8 @@
 
 import json
 import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,9 @@ from pipeline.command_options import JsonOption, Output, corpus_at, day
 if TYPE_CHECKING:
     from models.withdrawals import Target
     from pipeline.corpus import Corpus
+
+CANNOT_TELL = 6
+"""Exit code of an answer that is neither yes nor no, here as of ``winnow assess``."""
 
 app = typer.Typer(no_args_is_help=True, help="Withdraw works, persons, sources, pages and records from a corpus.")
 out = Console(highlight=False, soft_wrap=True)
@@ -60,7 +65,7 @@ def withdraw_add(
     corpus = corpus_at(output)
     if basis not in BASES:
         raise UsageError(f"--basis {basis}: there are {', '.join(BASES)}")
-    dates = day("--received", received), day("--decided", decided)
+    dates = _past("--received", received), _past("--decided", decided)
     if dates[0] > dates[1]:
         raise UsageError(
             f"--received {dates[0]} is after --decided {dates[1]}; give both, in the order in which they were"
@@ -88,11 +93,8 @@ def withdraw_list(output: Output, as_json: JsonOption = False) -> None:
         if as_json:
             out.print(json.dumps(row, ensure_ascii=False, sort_keys=True), markup=False)
             continue
-        effect = (
-            f"{row['records']:,} records, since release {row['release']} ({row['days']} days)"
-            if each.effect
-            else "no run yet"
-        )
+        days = f"as of {row['as_of']}, before it was received" if row["days"] is None else f"{row['days']} days"
+        effect = f"{row['records']:,} records, since release {row['release']} ({days})" if each.effect else "no run yet"
         ended = f"; lifted {row['lifted']} by {row['lifted_by']}" if row["lifted"] else ""
         told = f" [{row['reason']}]" if row["reason"] else ""
         out.print(
@@ -113,8 +115,16 @@ def withdraw_lift(
     """Take a withdrawal back: what is still among the inputs comes back with the next run."""
     from models.ledger import lift
 
-    entry = lift(corpus_at(output).store, name, day("--decided", decided), by, reason)
+    entry = lift(corpus_at(output).store, name, _past("--decided", decided), by, reason)
     out.print(f"{entry.id} is lifted; the next run brings back what only it held back", markup=False)
+
+
+def _past(option: str, given: str | None) -> str:
+    found = day(option, given)
+    # Where clocks are ahead of UTC it may be a day later there.
+    if date.fromisoformat(found) > datetime.now(UTC).date() + timedelta(days=1):
+        raise UsageError(f"{option} {given}: that day is still to come; how long things took would be told wrongly")
+    return found
 
 
 def query(
@@ -125,19 +135,30 @@ def query(
     url: UrlOption = None,
     record: RecordOption = None,
     key_env: KeyOption = None,
+    index: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--index", help="Index that the runs use, to say whether it has the work at all; may be given twice."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a work, person, source, page or record is used in the current release, where, and why not."""
+    """Say whether a work, person, source, page or record is used in the current release, where, and why not.
+
+    Exit code 6 if that cannot be told, because nothing looked for it.
+    """
     from pipeline.query import query as ask
     from pipeline.query import said
 
     corpus = corpus_at(output)
-    answer = ask(corpus, _target(corpus, work, subject, source, url, record, key_env))
+    answer = ask(corpus, _target(corpus, work, subject, source, url, record, key_env), index or ())
     if as_json:
         out.print(json.dumps(answer.facts(), ensure_ascii=False, sort_keys=True), markup=False)
-        return
-    for line in said(answer):
-        out.print(line, markup=False)
+    else:
+        for line in said(answer):
+            out.print(line, markup=False)
+    if answer.is_used is None:
+        raise typer.Exit(CANNOT_TELL)
 
 
 def _target(

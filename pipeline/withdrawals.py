@@ -1,7 +1,7 @@
 """Withdrawals in runs and releases: what is in force when a run starts, and how long it took until it had effect."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -12,6 +12,8 @@ from models.catalogue import Catalogue
 from models.errors import UsageError
 from models.job import Job
 from models.ledger import read_ledger
+from models.matched_works import told_of
+from models.taggers.personal import Personal
 from models.withdrawals import Withdrawal, keep_in_force, read_in_force
 from pipeline.corpus import Corpus
 
@@ -22,13 +24,15 @@ def with_withdrawals(job: Job, corpus: Corpus) -> Job:
     To be asked after the release to start from was read: what that one holds back stands in the ledger by then, so no run undoes it.
 
     Raises:
-        UsageError: if a subject could not be recognised by this job: the withdrawal would silently end.
+        UsageError: if a subject or work could not be recognised by this job: the withdrawal would silently end.
     """
     store = corpus.store
     ledger = read_ledger(store)
-    for each in ledger:
-        if each.in_force and each.target.kind == "subject":
+    in_force = [each for each in ledger if each.in_force]
+    for each in in_force:
+        if each.target.kind == "subject":
             _check_subject(each, job)
+    _check_works([each for each in in_force if each.target.kind == "work"], job)
     job = replace(job, withdrawn=keep_in_force(ledger, store, store.scratch))
     assert job.wanted is not None  # computed here, once, and sent along: workers need not hash artefacts again
     return job
@@ -40,11 +44,34 @@ def _check_subject(withdrawal: Withdrawal, job: Job) -> None:
         raise UsageError(
             f"withdrawal {name} is about a person, whom only the tagger personal finds; add it to the run file"
         )
+    if not _looks_for(withdrawal, job):
+        raise UsageError(
+            f"withdrawal {name} is about a person by {withdrawal.target.shown}, which this run does not look for; add it to the "
+            "entities of the tagger personal"
+        )
     if withdrawal.target.key != job.key_id:
         raise UsageError(
             f"withdrawal {name} knows a person by hashes under another key than this run's (key_env); run with that key, or add "
             f"the withdrawal again with the new key and lift {name}"
         )
+
+
+def _looks_for(withdrawal: Withdrawal, job: Job) -> bool:
+    # A subject is shown by the categories that its identifier may be found as.
+    kinds = set(withdrawal.target.shown.split(", "))
+    taggers = (tagger for tagger in job.taggers if isinstance(tagger, Personal))
+    return any(f"personal.{entity}" in kinds for tagger in taggers for entity in tagger.entities)
+
+
+def _check_works(withdrawals: Sequence[Withdrawal], job: Job) -> None:
+    """Check that every work that is withdrawn would be found: one that an index has lost would come back as clean."""
+    known = told_of((each.target.shown for each in withdrawals), job.taggers)
+    for each in withdrawals:
+        if (work := each.target.shown) not in known:
+            raise UsageError(
+                f"withdrawal {each.id} is of the work {work!r}, which no list or index of this run has, so nothing would look for it: name the "
+                f"index that has it, register it (winnow index add), or, if it is misspelled, lift {each.id} and add it again"
+            )
 
 
 def manifest_rows(
@@ -53,7 +80,7 @@ def manifest_rows(
     """Return what the manifest of the release after ``base`` says of withdrawals, those of earlier releases that ended among them.
 
     Each has ``id``, ``kind``, ``shown``, ``basis``, ``received``, ``decided``; ``records`` and ``splits`` that it names in this
-    release; ``release`` and ``as_of``, the first in which it was in force; ``days`` from received until then; and ``lifted``, the
+    release; ``release`` and ``as_of``, the first in which it was in force; ``days`` from received until then, None if the run was as of an earlier day; and ``lifted``, the
     first release in which it was no longer, or None.
 
     Args:
@@ -77,6 +104,7 @@ def manifest_rows(
 
 
 def _first(withdrawal: Withdrawal, release: int, as_of: str) -> dict[str, Any]:
+    days = (date.fromisoformat(as_of) - date.fromisoformat(withdrawal.received)).days
     return {
         "id": withdrawal.id,
         "kind": withdrawal.target.kind,
@@ -86,8 +114,7 @@ def _first(withdrawal: Withdrawal, release: int, as_of: str) -> dict[str, Any]:
         "decided": withdrawal.decided,
         "release": release,
         "as_of": as_of,
-        # A run as of an earlier day than the request says nothing of how long it took.
-        "days": max(0, (date.fromisoformat(as_of) - date.fromisoformat(withdrawal.received)).days),
+        "days": days if days >= 0 else None,
         "lifted": None,
     }
 

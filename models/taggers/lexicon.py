@@ -8,7 +8,7 @@ one term. Levels state how surely the bare term means the category: ``certain`` 
 import bisect
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ from models.artefact import Artefact, read_artefact
 from models.digest import digest_of
 from models.documents import Documents
 from models.errors import UsageError
-from models.findings import Finding, Findings
+from models.findings import COPYRIGHT, Finding, Findings
 from models.taggers.scanner import Scanner
 from models.view import SEPARATOR, View, fold_term
 
@@ -66,6 +66,16 @@ class Lexicon:
             for term in read_terms(artefact):
                 found[term.category].add(term.text)
         return {category: frozenset(terms) for category, terms in found.items()}
+
+    def registered(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """Return the terms that stand for works, see :class:`models.matched_works.Registering`: they have neither title nor holder."""
+        found = {}
+        for artefact in self._artefacts():
+            for term in read_terms(artefact):
+                if term.written in ids and term.category.startswith(COPYRIGHT):
+                    told = {"title": "", "holder": "", "licence": "", "claim": term.category.removeprefix(COPYRIGHT)}
+                    found[term.written] = told
+        return found
 
     def libraries(self) -> list[tuple[str, str]]:
         """Return folder name and digest of each list."""

@@ -36,6 +36,7 @@ from pipeline.corpus import Corpus
 from pipeline.gc import collect
 from pipeline.verify import verify
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = "WINNOW_TEST_KEY"
 WORK = "the clockmaker of delft"
 """Found by a list, in a category of works: to withdrawals a finding is a finding, whatever tagger made it."""
@@ -396,6 +397,46 @@ def test_a_subject_under_another_key_stops_the_run(
         again(taggers={"lexicon": {"lists": []}})
 
 
+def test_a_run_that_would_not_find_what_is_withdrawn_is_refused(
+    three_nights: tuple[Path, Callable[..., Any]], cli: Cli
+) -> None:
+    out, again = three_nights
+    assert cli("withdraw", "add", out, *WITHDRAWN["subject"], *GIVEN)[0] == 0
+    other = {"lexicon": {"lists": []}, "personal": {"entities": ["iban"]}}
+    with pytest.raises(
+        UsageError, match=r"W0001 is about a person by personal\.email, which this run does not look for"
+    ):
+        again(taggers=other)
+    assert cli("withdraw", "lift", out, "W0001", "--by", "a", "--reason", "b")[0] == 0
+    assert cli("withdraw", "add", out, *WITHDRAWN["work"], *GIVEN)[0] == 0
+    with pytest.raises(UsageError, match="W0003 is of the work 'the clockmaker of delft', which no list or index"):
+        again(taggers={"lexicon": {"lists": []}, "personal": {}})
+    assert again().published.number == 4
+
+
+def test_what_nothing_looked_for_cannot_be_told(screening: Screen, tmp_path: Path, cli: Cli) -> None:
+    out, key = tmp_path / "out", ("--key-env", KEY)
+    shard = write_shard(tmp_path / "a.jsonl", records("a.example", 3))
+    index = ROOT / "configs" / "indexes" / "illustrative"
+    taggers = {"personal": {"entities": ["iban"]}, "fingerprint": {"indexes": ["illustrative"]}}
+    screening(shard, out, key_env=KEY, taggers=taggers)
+    for given, said in (
+        (("--subject", MAIL, *key), "its runs do not look for personal.email"),
+        (("--url", "https://a.example/x"), "no record has a URL"),
+        (("--work", "harbour-lamp"), "does not say whether its lists and indexes have this work"),
+        (("--work", "harbour-lam", "--index", index), "no index that was named has this work"),
+    ):
+        code, told, _ = cli("query", out, *given)
+        assert code == 6, (given, told)
+        assert said in told
+        assert json.loads(cli("query", out, *given, "--json")[1])["used"] is None
+    assert cli("query", out, "--work", "harbour-lamp", "--index", index)[:2] == (
+        0,
+        "not used: never seen in release 1\n",
+    )
+    assert "was not made with it" in cli("query", out, "--work", "x", "--index", ROOT / "configs/lists/illustrative")[2]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -408,6 +449,9 @@ def test_a_subject_under_another_key_stops_the_run(
         (("--url", f"https://a.example/{'b/' * 9}*"), "8 folders deep"),
         (("--source", MAIL), "without a key all such sources have one name"),
         (("--work", "a", "--received", "yesterday"), "say a date"),
+        (("--work", "a", "--received", "2999-01-01", "--decided", "2999-01-02"), "still to come"),
+        (("--record", "sha256:zz"), "64 hexadecimal digits"),
+        (("--record", "sha256:" + "ab" * 31), "64 hexadecimal digits"),
         (("--work", "a", "--received", "2026-02-02", "--decided", "2026-02-01"), "is after"),
     ],
 )
@@ -450,7 +494,7 @@ def test_decisions_that_are_entered_at_once_are_all_kept(tmp_path: Path) -> None
 def test_withdrawals_that_name_nothing_rewrite_nothing(three_nights: tuple[Path, Callable[..., Any]], cli: Cli) -> None:
     out, again = three_nights
     made = {name for name in objects(out) if name.startswith(("parts/", "layers/"))}
-    assert cli("withdraw", "add", out, "--work", "never seen", *GIVEN)[0] == 0
+    assert cli("withdraw", "add", out, "--source", "never.example", *GIVEN)[0] == 0
     result = again()
     assert result.published.number == 4  # a release that says so
     assert result.outcome.work == result.outcome.work | {"tagged": 0, "released": 0}
