@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 
 from models.artefact import Artefact, describe, read_description
 from models.errors import UsageError
+from models.fingerprint_form import form_of
 from models.fingerprint_index import (
     FILES,
     FORMAT,
@@ -36,8 +38,8 @@ from models.fingerprint_index import (
     open_index,
     settings,
 )
-from models.fingerprints import GRAM, Hashes, fingerprints
-from models.view import safe_view
+from models.fingerprints import GRAM, GUARANTEE, Hashes, fingerprints
+from models.view import View, safe_view
 from models.works import Work
 
 MOST_WORKS = 100
@@ -61,22 +63,36 @@ class _Pairs:
 
 
 def build_index(
-    works: Iterable[Work], folder: Path, *, most_works: int = MOST_WORKS, title: str = "", licence: str = ""
+    works: Iterable[Work],
+    folder: Path,
+    *,
+    most_works: int = MOST_WORKS,
+    title: str = "",
+    licence: str = "",
+    short: bool = False,
 ) -> Artefact:
     """Make the index of works in a folder, in place of the index that is there.
 
+    Args:
+        works: in any order.
+        folder: where to.
+        most_works: fingerprints that more works have are set aside.
+        title, licence: of the index.
+        short: whether works are taken that are shorter than what is surely found.
+
     Raises:
-        UsageError: if a work comes twice or has no fingerprint that could find it, naming it; nothing is changed then.
+        UsageError: if a work comes twice, has no fingerprint that could find it, or is short and that is not allowed, naming it; nothing
+            is changed then.
     """
     with _locked(folder):
-        return _write(_pairs_of(works), folder, most_works, title, licence)
+        return _write(_pairs_of(works, short), folder, most_works, title, licence)
 
 
-def add_works(folder: Path, works: Iterable[Work]) -> Artefact:
-    """Add works to an index; UsageError as in ``build_index``, and for works that it has."""
+def add_works(folder: Path, works: Iterable[Work], *, short: bool = False) -> Artefact:
+    """Add works to an index; ``short`` and UsageError as in ``build_index``, and UsageError for works that it has."""
     with _locked(folder):
         index = open_index(folder)
-        return _rewrite(_joined(_pairs_in(index), _pairs_of(works)), index)
+        return _rewrite(_joined(_pairs_in(index), _pairs_of(works, short)), index)
 
 
 def remove_works(folder: Path, ids: Sequence[str]) -> Artefact:
@@ -93,7 +109,7 @@ def remove_works(folder: Path, ids: Sequence[str]) -> Artefact:
         return _rewrite(_Pairs(rows, had.hashes[kept], numbers[had.owners[kept]].astype(np.uint32)), index)
 
 
-def _pairs_of(works: Iterable[Work]) -> _Pairs:
+def _pairs_of(works: Iterable[Work], short: bool) -> _Pairs:
     rows: list[dict[str, object]] = []
     hashes: list[Hashes] = []
     owners: list[Numbers] = []
@@ -109,9 +125,18 @@ def _pairs_of(works: Iterable[Work]) -> _Pairs:
         hashes.append(found[is_new])
         owners.append(number[is_new].astype(np.uint32))
         said = ("id", "title", "holder", "licence", "claim")
-        rows += [{name: getattr(work, name) for name in said} | {"characters": len(work.text)} for work in batch]
+        rows += [
+            {name: getattr(work, name) for name in said} | {"characters": len(work.text), "form_bytes": size}
+            for work, size in zip(batch, _form_bytes(view), strict=True)
+        ]
+    if not short:
+        _check_all_are_surely_found({str(row["id"]): int(str(row["form_bytes"])) for row in rows})
     none: Hashes = np.zeros(0, np.uint64)
     return _Pairs(rows, np.concatenate([none, *hashes]), np.concatenate([np.zeros(0, np.uint32), *owners]))
+
+
+def _form_bytes(view: View) -> Iterator[int]:
+    return (len(form_of(view.data[start : end - 1])) for start, end in pairwise(view.bounds.tolist()))
 
 
 def _batches(works: Iterable[Work]) -> Iterator[list[Work]]:
@@ -200,6 +225,16 @@ def _check_all_can_be_found(ids: list[str], every: list[int], common: list[int],
         raise UsageError(
             f"work {_some(usual)} has only fingerprints that more than {most_works} works have, which are set aside; leave such works "
             "out, or build the index with a higher --most-works"
+        )
+
+
+def _check_all_are_surely_found(sizes: dict[str, int]) -> None:
+    """Refuse works of which a copy, word for word, may share no fingerprint with them."""
+    # Those without any are named by `_check_all_can_be_found`, whatever is allowed.
+    if short := [name for name, size in sizes.items() if GRAM <= size < GUARANTEE]:
+        raise UsageError(
+            f"work {_some(short)} is shorter than what is surely found: {min(sizes[name] for name in short)} of {GUARANTEE} bytes of letters "
+            "and digits, so most records that have it would pass; join it to others, leave it out, or take it all the same: --short"
         )
 
 

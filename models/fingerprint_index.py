@@ -26,11 +26,11 @@ import pyarrow.parquet as pq
 
 from models.artefact import Artefact, read_artefact, remedy
 from models.errors import UsageError
-from models.fingerprints import GRAM, VERSION, WINDOW, Hashes
+from models.fingerprints import GRAM, GUARANTEE, VERSION, WINDOW, Hashes
 from models.view import Ints
 
 KIND = "fingerprint"
-FORMAT = 1
+FORMAT = 2
 CLAIMS = ("reserved", "licensed", "public_domain", "takedown")
 """What is claimed of a work: its use is reserved, licensed to us, free to all, or complained about."""
 
@@ -42,11 +42,12 @@ WORKS = pa.schema(
         pa.field("licence", pa.string(), nullable=False),
         pa.field("claim", pa.string(), nullable=False),
         pa.field("characters", pa.int64(), nullable=False),
+        pa.field("form_bytes", pa.int64(), nullable=False),
         pa.field("fingerprints", pa.int64(), nullable=False),
         pa.field("common", pa.int64(), nullable=False),
     ]
 )
-"""One row a work, sorted by id; code points of its text, its distinct fingerprints, and how many of them are set aside."""
+"""One row a work, sorted by id; code points of its text, bytes of its form, its distinct fingerprints, and how many of them are set aside."""
 
 SETTINGS, TABLE = "index.json", "works.parquet"
 ARRAYS = {
@@ -105,6 +106,12 @@ class Index:
     def titles(self) -> dict[str, str]:
         """Titles of the works by their ids."""
         return dict(zip(self.ids, self.works["title"].to_pylist(), strict=True))
+
+    @property
+    def short(self) -> dict[str, int]:
+        """Works that are found by chance only, by their ids: bytes of their form, less than :data:`models.fingerprints.GUARANTEE`."""
+        sizes = zip(self.ids, self.works["form_bytes"].to_pylist(), strict=True)
+        return {name: size for name, size in sizes if size < GUARANTEE}
 
     def look_up(self, hashes: Hashes) -> tuple[Ints, Ints, Ints]:
         """Find fingerprints.
@@ -195,10 +202,11 @@ def summary(index: Index) -> dict[str, int]:
     return {
         "works": len(index.works),
         **claims,
+        "works_short": len(index.short),
         "fingerprints": len(index.hashes),
         "common": len(index.common_distinct),
         "set_aside_above_works": index.most_works,
-        "guaranteed_bytes": GRAM + WINDOW - 1,
+        "guaranteed_bytes": GUARANTEE,
         "bytes": sum((index.folder / name).stat().st_size for name in FILES),
     }
 

@@ -21,6 +21,9 @@ Sources = Annotated[
     list[Path],
     typer.Argument(help="Works: .jsonl or .parquet with id and text, or a folder of .txt files with works.csv."),
 ]
+ShortOption = Annotated[
+    bool, typer.Option("--short", help="Take works that are shorter than what is surely found; most records pass them.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Say it for programs.")]
 _SHOWN = 20
 
@@ -34,23 +37,25 @@ def build(
     ] = 100,
     title: Annotated[str, typer.Option(help="What it is.")] = "",
     licence: Annotated[str, typer.Option(help="Under what terms the index may be used.")] = "",
+    short: ShortOption = False,
 ) -> None:
-    """Make an index of works. A work that no record could be found by fails it by name."""
+    """Make an index of works. A work that no record could be found by, or not surely, fails it by name."""
     from models.fingerprint_build import build_index
     from models.works import read_works
 
     every = chain.from_iterable(read_works(path) for path in works)
-    build_index(every, output, most_works=most_works, title=title or output.resolve().name, licence=licence)
+    title = title or output.resolve().name
+    build_index(every, output, most_works=most_works, title=title, licence=licence, short=short)
     _say_what_is_there(output)
 
 
 @index_app.command()
-def add(index: Folder, works: Sources) -> None:
+def add(index: Folder, works: Sources, short: ShortOption = False) -> None:
     """Add works to an index."""
     from models.fingerprint_build import add_works
     from models.works import read_works
 
-    add_works(index, chain.from_iterable(read_works(path) for path in works))
+    add_works(index, chain.from_iterable(read_works(path) for path in works), short=short)
     _say_what_is_there(index)
 
 
@@ -84,6 +89,7 @@ def stat(
         out.print(
             f"{name.replace('_', ' ')}: {value:,}" if isinstance(value, int) else f"{name}: {value}", markup=False
         )
+    _say_what_is_short(found)
     listed = list(_common(found))
     for each in listed if common else listed[:_SHOWN]:
         out.print(f"  set aside: {each['fingerprint']}, in {each['works']:,} works, one is {each['one']}", markup=False)
@@ -182,9 +188,21 @@ def _common(index: Any) -> Iterator[dict[str, Any]]:
 def _say_what_is_there(folder: Path) -> None:
     from models.fingerprint_index import open_index, summary
 
-    facts = summary(open_index(folder))
+    found = open_index(folder)
+    facts = summary(found)
     out.print(
         f"{folder}: {facts['works']:,} works, {facts['fingerprints']:,} fingerprints, {facts['common']:,} set aside as common, "
         f"{facts['bytes'] / 1e6:.1f} MB",
         markup=False,
     )
+    _say_what_is_short(found)
+
+
+def _say_what_is_short(found: Any) -> None:
+    """Name the works that a record may have word for word without being found."""
+    from models.fingerprints import GUARANTEE
+
+    for name, size in list(found.short.items())[:_SHOWN]:
+        out.print(f"  not surely found: {name}, {size} of {GUARANTEE} bytes of letters and digits", markup=False)
+    if len(found.short) > _SHOWN:
+        out.print(f"  and {len(found.short) - _SHOWN:,} more; list them with stat --works (form_bytes)", markup=False)

@@ -78,6 +78,7 @@ class Fingerprint:
             yield (
                 f"index {place}: {len(index.works):,} works, {len(index.hashes):,} fingerprints, "
                 f"{len(index.common_distinct):,} set aside as common"
+                f"{f', {short:,} works shorter than what is surely found' if (short := len(index.short)) else ''}"
             )
 
     def registered(self, ids: Collection[str]) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ import pytest
 from conftest import AS_OF, audit
 from typer.testing import CliRunner, Result
 
+from models.errors import UsageError
 from pipeline.cli import app
 from pipeline.config import from_options
 from pipeline.launch import launch, prepare
@@ -109,6 +110,19 @@ def test_works_are_registered_asked_for_and_removed_by_commands(tmp_path: Path) 
     assert "1 works" in command("index", "remove", index, "lane-lamps").stdout
     facts = json.loads(command("index", "stat", index, "--works", "--json").stdout)
     assert [row["id"] for row in facts["works"]] == ["harbour-lamp"]
+
+
+def test_a_work_that_is_not_surely_found_is_named_wherever_an_index_is_described(tmp_path: Path) -> None:
+    index, works = tmp_path / "index", tmp_path / "works.jsonl"
+    works.write_text(json.dumps({"id": "line", "text": TEA[:60]}) + "\n")
+    with pytest.raises(UsageError, match="work 'line' is shorter"):
+        command("index", "build", works, "-o", index)
+    named = "not surely found: line, "
+    assert named in command("index", "build", works, "-o", index, "--short").stdout
+    assert named in command("index", "stat", index).stdout
+    assert json.loads(command("index", "stat", index, "--json").stdout)["works_short"] == 1
+    works.write_text(json.dumps({"id": "other", "text": LANE[:15]}) + "\n")
+    assert "not surely found: other" in command("index", "add", index, works, "--short").stdout
 
 
 def test_stat_lists_what_is_set_aside(tmp_path: Path) -> None:
