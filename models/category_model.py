@@ -68,6 +68,12 @@ Scores = npt.NDArray[np.float64]
 Language = Literal["zh", "en", "de", "es", "fr", "it", "pt", "nl"]
 
 
+def check_stride(size: int, stride: int) -> None:
+    """Refuse windows, in code points, that leave text between them; ValueError."""
+    if stride > size:
+        raise ValueError(f"stride: {stride} is over the size {size}; text between windows would go unseen")
+
+
 class Label(Strict):
     """A label of the training data: its risks, and where and how steeply its score passes 0.5.
 
@@ -102,10 +108,7 @@ class Facts(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> "Facts":
-        if self.stride > self.size:
-            raise ValueError(
-                f"stride: {self.stride} is over the size {self.size}; text between windows would go unseen"
-            )
+        check_stride(self.size, self.stride)
         if NONE in self.labels:
             raise ValueError(f"labels: {NONE!r} is the label of text without any risk")
         return self
@@ -167,7 +170,7 @@ class CategoryModel:
             text: the safe view of a batch.
             anyway: shape (records,); whose windows are looked at whatever their script.
         """
-        windows, at = self._looked_at(text, anyway)
+        windows, at = _looked_at(self.facts, text, anyway)
         margins = self.margins(text, windows, at)
         with np.errstate(over="ignore"):
             score = 1 / (1 + np.exp(-self._slope * (margins - self._threshold)))
@@ -177,21 +180,10 @@ class CategoryModel:
         """Return the highest logit of detection of each text's windows, for each label that names one, shape (texts, labels)."""
         best = np.full((len(texts), len(self.labels)), -np.inf)
         for start in range(0, len(texts), _BATCH):
-            text = WindowedView(safe_view(pa.array(texts[start : start + _BATCH], pa.string())))
-            windows, at = self._looked_at(text, None)
+            text = _windowed(texts[start : start + _BATCH])
+            windows, at = _looked_at(self.facts, text)
             np.maximum.at(best, windows.rows[at] + start, self.margins(text, windows, at))
         return best
-
-    def _looked_at(
-        self, text: WindowedView, anyway: npt.NDArray[np.bool_] | None
-    ) -> tuple[Windows, npt.NDArray[np.int64]]:
-        windows = text.windows(self.facts.size, self.facts.stride)
-        counts = text.letters.counts(windows.starts, windows.ends)
-        mine = sum(counts[script] for script in self.facts.scripts)
-        wanted = mine * _LEAST_SHARE >= np.maximum(1, sum(counts.values()))
-        if anyway is not None:
-            wanted |= anyway[windows.rows]
-        return windows, np.flatnonzero(wanted)
 
     def margins(self, text: WindowedView, windows: Windows, at: npt.NDArray[np.int64]) -> Scores:
         """Return the logit of detection of windows for each label that names them, else minus infinity, shape (len(at), labels).
@@ -206,6 +198,29 @@ class CategoryModel:
         enough = np.minimum(named.max(axis=1), _NAMING_SHARE * detected)
         margin = np.log(detected / (1 - detected))
         return np.where((named >= enough[:, None]) & known[:, None], margin[:, None], -np.inf)
+
+
+def looks_at_any(facts: Facts, texts: Sequence[str]) -> bool:
+    """Tell whether any window of any text is in a script of a model."""
+    return any(
+        len(_looked_at(facts, _windowed(texts[start : start + _BATCH]))[1]) for start in range(0, len(texts), _BATCH)
+    )
+
+
+def _windowed(texts: Sequence[str]) -> WindowedView:
+    return WindowedView(safe_view(pa.array(texts, pa.string())))
+
+
+def _looked_at(
+    facts: Facts, text: WindowedView, anyway: npt.NDArray[np.bool_] | None = None
+) -> tuple[Windows, npt.NDArray[np.int64]]:
+    windows = text.windows(facts.size, facts.stride)
+    counts = text.letters.counts(windows.starts, windows.ends)
+    mine = sum(counts[script] for script in facts.scripts)
+    wanted = mine * _LEAST_SHARE >= np.maximum(1, sum(counts.values()))
+    if anyway is not None:
+        wanted |= anyway[windows.rows]
+    return windows, np.flatnonzero(wanted)
 
 
 def model_artefact(folder: str | Path) -> Artefact:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from models.artefact import Artefact, describe
-from models.category_model import CARD, FACTS, FORMAT, KIND, METRICS, WEIGHTS, CategoryModel
+from models.category_model import CARD, FACTS, FORMAT, KIND, METRICS, WEIGHTS, CategoryModel, looks_at_any
 from models.errors import UsageError
 from models.evaluation import measure, measure_benign
 from models.model_card import card
-from models.training import calibrated, fit
-from models.training_data import Example, Options, distinct, held_out
+from models.training import calibrated, facts_of, fit
+from models.training_data import Example, Options, Removed, distinct, held_out
 
 Parts = dict[str, Sequence[Example]]
 
@@ -56,9 +56,10 @@ def build_model(data: TrainingSet, options: Options, *, refuse_leaks: bool = Fal
         refuse_leaks: whether text in two parts is an error; otherwise it is taken out of the earlier one, and counted.
 
     Raises:
-        UsageError: if there is no benign text, a part has nothing left, or text is in two parts and that is to be refused.
+        UsageError: if there is no benign text, a part of it has nothing left or nothing in the model's scripts, no labelled record is
+            left, or text is in two parts and that is to be refused.
     """
-    if not any(data.benign.values()):
+    if not data.benign:
         raise UsageError(
             "no benign text to choose the threshold on; a threshold from the training distribution flags too much of any other text"
         )
@@ -73,6 +74,7 @@ def build_model(data: TrainingSet, options: Options, *, refuse_leaks: bool = Fal
     removed |= {f"benign {name}": counts for name, (_, counts) in benign.items()}
     if refuse_leaks:
         _refuse(removed)
+    _check_benign(chosen_on, removed, options)
     if not dev:
         train, dev = held_out(train)
     if not train or not dev:
@@ -101,6 +103,24 @@ def build_model(data: TrainingSet, options: Options, *, refuse_leaks: bool = Fal
 
 def _named(kind: str, parts: Parts) -> Parts:
     return {f"{kind} {name}": part for name, part in parts.items()}
+
+
+def _check_benign(parts: Parts, removed: dict[str, Removed], options: Options) -> None:
+    """Refuse benign text of which the model would look at nothing: it flags none of it at any threshold, and that says nothing."""
+    for name, part in parts.items():
+        if not name.startswith("benign"):
+            continue
+        if not part:
+            leaked = removed[name].leaked if name in removed else {}
+            holders = ", ".join(later for later, count in leaked.items() if count)
+            raise UsageError(
+                f"{name}: {f'all of its text is in {holders} too, and left out' if holders else 'has no records'}; give text of its own"
+            )
+        if not looks_at_any(facts_of(options), [each.text for each in part]):
+            raise UsageError(
+                f"{name}: none of its {len(part):,} records is written in the script of {', '.join(options.languages)}, so the model would "
+                "look at none; give text of the model's languages"
+            )
 
 
 def _refuse(removed: dict[str, Any]) -> None:

@@ -60,11 +60,12 @@ def fit(examples: Sequence[Example], options: Options) -> CategoryModel:
             thread=1,
             verbose=0,
         )
+    return CategoryModel(facts_of(options), weights)
+
+
+def facts_of(options: Options) -> Facts:
+    """Return the facts of a model before its thresholds and slopes are known."""
     labels = {name: Label(risks=rule.risks) for name, rule in options.labels.items()}
-    return CategoryModel(_facts(options, labels), weights)
-
-
-def _facts(options: Options, labels: dict[str, Label]) -> Facts:
     return Facts(
         name=options.name, labels=labels, languages=options.languages, size=options.size, stride=options.stride
     )
@@ -90,10 +91,10 @@ def calibrated(
     raised label by label in ``model.json``.
 
     Raises:
-        UsageError: if nothing held out is found at that threshold.
+        UsageError: if the model looks at no record of a file of benign text, or nothing held out is found at that threshold.
     """
     margins = {name: model.record_margins([each.text for each in part]) for name, part in benign.items()}
-    threshold = max([0.0, *(lowest_threshold(each.max(axis=1), most_flagged) for each in margins.values())])
+    threshold = max([0.0, *(_lowest_for(name, each.max(axis=1), most_flagged) for name, each in margins.items())])
     known = model.record_margins([each.text for each in held_out])
     is_risky = np.array([bool(each.labels) for each in held_out], bool)
     if not (known[is_risky] >= threshold).any():
@@ -112,8 +113,19 @@ def calibrated(
     return model.with_facts(model.facts.model_copy(update={"labels": labels}))
 
 
+def _lowest_for(name: str, margins: Margins, most_flagged: Fraction) -> float:
+    # Records that the model passes over are never flagged: counted, they would let more of the others be.
+    known = margins[margins > -np.inf]
+    if not len(known):
+        raise UsageError(
+            f"benign {name}: the model looks at none of its {len(margins):,} records, so no threshold can be chosen on them; give text in "
+            "the model's languages"
+        )
+    return lowest_threshold(known, most_flagged)
+
+
 def lowest_threshold(margins: Margins, most_flagged: Fraction) -> float:
-    """Return the lowest threshold that at most a share of records reaches, in steps of 1/10,000; minus infinity for no records."""
+    """Return the lowest threshold that at most a share of records reaches, in steps of 1/10,000; minus infinity if all may reach it."""
     allowed = int(len(margins) * most_flagged)
     if allowed >= len(margins):
         return float("-inf")

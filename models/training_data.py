@@ -10,9 +10,10 @@ from typing import Annotated, Any, NamedTuple
 import orjson
 from pydantic import BeforeValidator, Field, model_validator
 
-from models.category_model import NONE, Language
+from models.category_model import NONE, Language, check_stride
 from models.errors import UsageError
-from models.strict import Share, Strict
+from models.strict import Share, Strict, near_miss
+from models.taxonomy import load_taxonomy
 from models.view import fold_term
 
 
@@ -102,6 +103,13 @@ class Options(Strict):
         for label in self.labels:
             if label == NONE or not label.isascii() or not label.replace("-", "").isalnum():
                 raise ValueError(f"labels: {label!r} must be letters, digits and dashes, and not {NONE!r}")
+        taxonomy = load_taxonomy()
+        for name, rule in self.labels.items():
+            for risk in rule.risks:
+                if risk not in taxonomy.ids:
+                    near = near_miss(risk, taxonomy.ids)
+                    raise ValueError(f"labels.{name}.risks: {risk!r} is no risk of {taxonomy.name}{near}")
+        check_stride(self.size, self.stride)
         return self
 
 

@@ -1,6 +1,7 @@
 """``winnow model``: category models trained and evaluated."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,12 +118,14 @@ def evaluate(
 
 
 def _names(files: list[Path]) -> dict[Path, str]:
-    """Return a name for each file: its own, with the folder where two are alike, never a path of this machine."""
-    names = [file.name for file in files]
-    return {
-        file: file.name if names.count(file.name) == 1 else f"{file.resolve().parent.name}/{file.name}"
-        for file in files
-    }
+    """Return a name for each file, no two the same: its own, after as many of its folders as tell it from the others."""
+    places = [(file.parent.resolve() / file.name).parts[1:] for file in files]  # a link keeps its name
+    names = {}
+    for file, place in zip(files, places, strict=True):
+        others = {other for other in places if other != place}
+        length = next(n for n in count(1) if place[-n:] not in {other[-n:] for other in others})
+        names[file] = "/".join(place[-length:])
+    return names
 
 
 def _say(figures: dict[str, Any], name: str) -> None:

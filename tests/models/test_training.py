@@ -14,8 +14,8 @@ from models.digest import digest_of_file
 from models.errors import UsageError
 from models.evaluation import confusion, measure_benign
 from models.model_build import TrainingSet, build_model, write_model
-from models.training import lowest_threshold, slope
-from models.training_data import distinct, held_out, key_of, read_benign, read_examples
+from models.training import calibrated, lowest_threshold, slope
+from models.training_data import Example, distinct, held_out, key_of, read_benign, read_examples
 
 PLACE = st.integers(-40, 40).map(lambda number: number / 4)
 
@@ -109,6 +109,40 @@ def test_a_model_without_benign_text_or_examples_of_a_label_is_refused() -> None
         build_model(TrainingSet(training_set().train, {}), options())
     with pytest.raises(UsageError, match="no example of none"):
         build_model(TrainingSet(varied(BAD, 50, "insult"), training_set().benign), options())
+
+
+def test_benign_text_that_says_nothing_of_the_threshold_is_refused_by_name() -> None:
+    data, english = training_set(), [example(f"a line of plain English, number {n}") for n in range(40)]
+    books = data.benign["books"]
+    for said, benign, benign_test in (
+        ("benign books: all of its text is in benign-test pages too", {"books": books}, {"pages": books}),
+        ("benign books: all of its text is in", {"books": books, "more": english}, {"pages": books}),
+        ("benign empty: has no records", {"books": books, "empty": []}, {}),
+        ("benign-test empty: has no records", {"books": books}, {"empty": []}),
+        ("benign english: none of its 40 records is written in the script of zh", {"english": english}, {}),
+        ("benign-test english: none of its 40 records", {"books": books}, {"english": english}),
+    ):
+        parts = TrainingSet(data.train, benign, benign_test=benign_test)
+        with pytest.raises(UsageError, match=said):
+            build_model(parts, options(languages=["zh"]))
+
+
+def test_no_threshold_is_chosen_on_what_the_model_passes_over() -> None:
+    data = training_set()
+    with pytest.raises(UsageError, match="benign others: the model looks at none of its 1 records"):
+        calibrated(build().model, data.train, data.benign | {"others": [example("строка по-русски")]}, Fraction(1, 2))
+
+
+def test_records_that_a_model_passes_over_do_not_let_more_of_the_others_be_flagged() -> None:
+    data = training_set()
+    passed_over = [example(f"{n} строка по-русски") for n in range(300)]
+
+    def threshold(benign: list[Example]) -> float:
+        model = build_model(TrainingSet(data.train, {"books": benign}), options(most_flagged="5/100")).model
+        return model.facts.labels["insult"].threshold
+
+    hard = [example(f"{bad}，{other}{chr(0x4E00 + n)}") for n in range(5) for bad in BAD for other in OTHER]
+    assert threshold([*hard, *passed_over]) == threshold(hard) > 0
 
 
 def test_a_model_that_finds_nothing_at_the_threshold_is_refused() -> None:

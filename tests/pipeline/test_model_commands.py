@@ -60,6 +60,22 @@ def test_a_model_is_trained_evaluated_and_not_written_over(folder: Path) -> None
         run(*training)
 
 
+def test_files_of_one_name_in_folders_of_one_name_are_all_used(folder: Path) -> None:
+    for part, texts in (("a", "train.jsonl"), ("b", "train.jsonl"), ("c", "benign.jsonl"), ("d", "benign.jsonl")):
+        (folder / part / "x").mkdir(parents=True)
+        every = (folder / texts).read_text("utf-8").splitlines(keepends=True)
+        (folder / part / "x/d.jsonl").write_text("".join(every[part in "bd" :: 2]), "utf-8")
+    data, benign = ["a/x/d.jsonl", "b/x/d.jsonl"], ["c/x/d.jsonl", "d/x/d.jsonl"]
+    given_benign = [word for each in benign for word in ("--benign", each)]
+    run("train", *data, "-o", "mine", "--options", "options.yaml", *given_benign)
+    metrics = json.loads((folder / "mine/metrics.json").read_text("utf-8"))
+    assert sorted(metrics["data"]) == [*data, *benign]
+    assert metrics["trained_on"]["records"] + metrics["dev"]["records"] > 200, "half of the data"
+    assert sorted(metrics["threshold_chosen_on"]) == benign
+    tested = json.loads(run("evaluate", "./mine", *data, "--options", "options.yaml", *given_benign, "--json"))
+    assert [sorted(tested[part]) for part in ("data", "benign")] == [data, benign]
+
+
 def test_mistakes_are_named(folder: Path) -> None:
     with pytest.raises(UsageError, match="nothing to evaluate on"):
         run("evaluate", "zh-discrimination-demo")
@@ -67,6 +83,13 @@ def test_mistakes_are_named(folder: Path) -> None:
         run("evaluate", "zh-discrimination-demo", "train.jsonl")
     with pytest.raises(UsageError, match="the model has no label insult"):
         run("evaluate", "zh-discrimination-demo", "train.jsonl", "--options", "options.yaml")
-    with pytest.raises(UsageError, match="unknown key 'colour'"):
-        (folder / "options.yaml").write_text(yaml.safe_dump(OPTIONS | {"colour": 1}), "utf-8")
-        run("train", "train.jsonl", "-o", "x", "--options", "options.yaml", "--benign", "benign.jsonl")
+    wrong = {"insult": {"risks": ["A.4.z"], "when": {"label": 1}}}
+    for changed, said in (
+        ({"colour": 1}, "unknown key 'colour'"),
+        ({"labels": wrong}, r"options.yaml: labels.insult.risks: 'A.4.z' is no risk of tc260-003"),
+        ({"stride": 400}, "options.yaml: stride: 400 is over the size 256"),
+    ):
+        (folder / "options.yaml").write_text(yaml.safe_dump(OPTIONS | changed), "utf-8")
+        with pytest.raises(UsageError, match=said):
+            run("train", "train.jsonl", "-o", "x", "--options", "options.yaml", "--benign", "benign.jsonl")
+        assert not (folder / "x").exists()
