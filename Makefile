@@ -138,7 +138,8 @@ models: $(MODEL_DATA)/ready ## the demonstration models, into build/models; need
 	  --benign fortunes-en-a.jsonl --benign manpages-en.jsonl --benign-test fortunes-en-b.jsonl --benign-test python-b.jsonl
 	@diff -rq build/models configs/models && echo "the shipped models are these" || echo "to ship them: cp -r build/models/* configs/models"
 
-bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagger, and how much benign text it flags; minutes
+bench-category: $(MODEL_DATA)/ready ## macro-F1 and recall of the category tagger, of passages in pages too, and how much benign text it flags; minutes
+	$(BIN)/python benchmarks/category_passages.py $(MODEL_DATA)
 	$(BIN)/python benchmarks/category.py $(MODEL_DATA)
 
 bench-sources: setup ## the interval reading of the limit: coverage, mixtures of real records, nights; writes docs/source-rule.md; a minute

@@ -53,6 +53,10 @@ def _lines(facts: Facts, metrics: dict[str, Any], options: Options) -> Iterator[
     yield from _table(("file", "SHA-256"), [(name, f"`{digest}`") for name, digest in metrics["data"].items()])
     yield "\n## Limits\n"
     yield "- It knows what its training data called by these labels, in text like that data. Figures on other text will be lower."
+    yield (
+        f"- It judges each window of {facts.size} code points as a whole: a passage that is much shorter is outweighed by what stands round "
+        "it, and mostly missed. Where such passages must be found, train with a smaller `size` and `stride`, and with ordinary text as negatives."
+    )
     yield "- Scores are probabilities where text with and without risk weigh the same, not shares to be expected in a corpus."
     yield "- Which model reads a text is told by script, not by language."
     yield from (f"- {limit}" for limit in options.limits)

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_models import BAD, GOOD, OTHER, build, example, make_model, options, training_set, varied
 
+from models.category_model import model_artefact, read_facts
 from models.digest import digest_of_file
 from models.errors import UsageError
 from models.evaluation import confusion, measure_benign
 from models.model_build import TrainingSet, build_model, write_model
+from models.model_card import card
+from models.strict import load_yaml, parse
 from models.training import calibrated, lowest_threshold, slope
-from models.training_data import Example, distinct, held_out, key_of, read_benign, read_examples
+from models.training_data import Example, Options, distinct, held_out, key_of, read_benign, read_examples
 
 PLACE = st.integers(-40, 40).map(lambda number: number / 4)
 
@@ -161,14 +164,24 @@ def test_a_folder_with_something_in_it_is_not_written_into(tmp_path: Path) -> No
 
 def test_the_card_says_what_is_not_covered_and_every_figure_that_was_measured(tmp_path: Path) -> None:
     folder = Path(make_model(tmp_path / "model", limits=["It knows four sentences."]))
-    card = (folder / "card.md").read_text("utf-8")
+    page = (folder / "card.md").read_text("utf-8")
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-    assert "covers 1 of the 31 risks" in card
-    assert "no label for: A.1.a, A.1.b" in card
-    assert "A.4.c Infringing the right to reputation 侵害他人名誉权" in card
-    assert "- It knows four sentences." in card
-    assert f"| {metrics['dev']['records']} |" in card
-    assert str(metrics["dev"]["labels"]["insult"]["recall"]) in card
+    assert "covers 1 of the 31 risks" in page
+    assert "no label for: A.1.a, A.1.b" in page
+    assert "A.4.c Infringing the right to reputation 侵害他人名誉权" in page
+    assert "- It knows four sentences." in page
+    assert "- It judges each window of 32 code points as a whole" in page
+    assert f"| {metrics['dev']['records']} |" in page
+    assert str(metrics["dev"]["labels"]["insult"]["recall"]) in page
+
+
+@pytest.mark.parametrize("name", ["zh-discrimination-demo", "en-abuse-demo"])
+def test_the_card_of_a_shipped_model_is_made_of_its_figures_and_options(name: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    folder, path = root / "configs/models" / name, root / f"benchmarks/model_options/{name}.yaml"
+    facts, metrics = read_facts(model_artefact(folder)), json.loads((folder / "metrics.json").read_text("utf-8"))
+    said = card(facts, metrics, parse(Options, load_yaml(path), str(path)))
+    assert said == (folder / "card.md").read_text("utf-8")
 
 
 def test_a_record_has_the_labels_whose_rules_hold_and_one_without_any_is_refused_by_line(tmp_path: Path) -> None:
