@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import tldextract
 
 from models.errors import UsageError
-from models.evidence import recognise_evidence
+from models.evidence import EVIDENCE, recognise_evidence
 from models.shard import Columns
 
 USUAL = {
@@ -21,6 +21,13 @@ USUAL = {
     "url": ("url", "uri"),
 }
 """Names by which columns are recognised, the best first."""
+
+BY_RECORD = {"url": USUAL["url"], **{name: each.usual for name, each in EVIDENCE.items()}}
+"""What every record of JSON Lines is asked for by its usual names, wherever in the shard it stands: that by which it can be refused or found.
+
+Not the text, of which the whole shard has one; not the source, for one way of naming sources holds for a whole shard; and not the id, for
+withdrawals and reviews may already name the record by its place.
+"""
 
 UNKNOWN_SOURCE = "(unknown)"
 """Source key of records that name none."""

@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.columns import UNKNOWN_SOURCE, domain_of_url, flatten, leaf_type, pieces, scalar, steps
+from models.columns import BY_RECORD, UNKNOWN_SOURCE, domain_of_url, flatten, leaf_type, pieces, scalar, steps
 from models.documents import Documents
 from models.records import Lines, Rows
 from models.shard import Columns, Dead, Reading, Split
@@ -47,6 +49,11 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
     dead: dict[int, Dead] = {}
     rows: list[int] = []
     values: list[tuple[str | None, ...]] = []
+    later: dict[int, dict[str, str]] = {}
+    columns = split.shard.columns
+    paths = [columns.id, columns.source, columns.url, *_more(columns)]
+    usual = _usual(columns)
+    others = frozenset(usual)
     if lines.dead is not None:
         dead[lines.row] = lines.dead
     if lines.block is not None:
@@ -54,14 +61,40 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
         starts, ends = lines.block.starts.tolist(), lines.block.ends.tolist()
         for row, (start, end) in enumerate(zip(starts, ends, strict=True), lines.row):
             try:
-                values.append(parse_line(data[start:end], encoding, split.shard.columns, reading))
+                text, record = parse_line(data[start:end], encoding, columns, reading)
+                # Hardly a record has any of these names, and this is done for each.
+                if not others.isdisjoint(record):
+                    later[len(rows)] = _by_usual_names(record, usual)
+                values.append((text, *[_one(record, path) for path in paths]))
                 rows.append(row)
             except _NotARecord as error:
                 raw = data[start:end]
                 dead[row] = Dead(error.error, error.detail, raw, hashlib.sha256(raw).hexdigest())
-    columns = list(zip(*values, strict=True)) if values else [()] * _width(split)
-    arrays = tuple(pa.array(list(column), pa.string()) for column in columns)
-    return _parsed(lines, np.array(rows, np.int64), arrays, dead, split, reading)
+    found = list(zip(*values, strict=True)) if values else [()] * _width(split)
+    arrays = tuple(pa.array(list(column), pa.string()) for column in found)
+    more = {
+        role: pa.array([later.get(place, {}).get(role) for place in range(len(rows))], pa.string())
+        for role in sorted({role for each in later.values() for role in each})
+    }
+    return _parsed(lines, np.array(rows, np.int64), arrays, dead, split, reading, more)
+
+
+@functools.cache
+def _usual(columns: Columns) -> Mapping[str, str]:
+    """Return the names by which a record may have what it has nothing of at the paths, the best first, and what each stands for."""
+    if not columns.by_record:
+        return {}
+    paths = set(columns.paths)
+    return {name: role for role, names in BY_RECORD.items() for name in names if name not in paths}
+
+
+def _by_usual_names(record: dict[str, Any], usual: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, role in usual.items():
+        value = scalar(record.get(name))
+        if value is not None and role not in found:
+            found[role] = value
+    return found
 
 
 def _width(split: Split) -> int:
@@ -73,8 +106,8 @@ def _more(columns: Columns) -> list[str]:
     return [path for _, path in (*columns.provenance, *columns.keys)]
 
 
-def parse_line(line: bytes, encoding: str, columns: Columns, reading: Reading) -> tuple[str | None, ...]:
-    """Return text, id, source and URL of one line, and then its provenance and what names its source, in the order of the mapping.
+def parse_line(line: bytes, encoding: str, columns: Columns, reading: Reading) -> tuple[str, dict[str, Any]]:
+    """Return the text of one line, and the object that it is.
 
     The grammar is RFC 8259 as orjson reads it: no NaN, no lone surrogates, at most 1024 levels; the last of equal keys counts.
     """
@@ -93,9 +126,7 @@ def parse_line(line: bytes, encoding: str, columns: Columns, reading: Reading) -
     for piece in found:
         if not isinstance(piece, str):
             raise _NotARecord("wrong_type", f"{type(piece).__name__} instead of text")
-    ids = (_one(record, path) for path in (columns.id, columns.source, columns.url))
-    more = (_one(record, path) for path in _more(columns))
-    return "\n".join(found) if len(found) > 1 else found[0], *ids, *more
+    return "\n".join(found) if len(found) > 1 else found[0], record
 
 
 @functools.cache
@@ -279,13 +310,26 @@ def _parsed(
     dead: dict[int, Dead],
     split: Split,
     reading: Reading,
+    later: Mapping[str, pa.Array] = MappingProxyType({}),
 ) -> Parsed:
+    """Return entries with their columns.
+
+    Args:
+        later: URL and provenance of records that have nothing of them at the paths.
+    """
     text, ids, sources, urls, *more = arrays
+    if "url" in later:
+        urls = pc.coalesce(urls, later["url"])
     if ids.null_count:
         derived = [f"{split.shard.path}#{entries.positions[row - entries.row]}" for row in rows.tolist()]
         ids = pc.coalesce(ids, pa.array(derived, pa.string()))
     names = [name for name, _ in split.shard.columns.provenance]
     provenance = dict(zip(names, more, strict=False))
+    provenance |= {
+        role: pc.coalesce(provenance[role], array) if role in provenance else array
+        for role, array in later.items()
+        if role != "url"
+    }
     named = dict(zip([name for name, _ in split.shard.columns.keys], more[len(names) :], strict=True))
     documents = Documents(rows, ids, text, _sources(sources, urls, named, split, reading), urls, provenance)
     return Parsed(entries.row, entries.positions, documents, dead)

@@ -271,13 +271,14 @@ class _Cutter:
     def columns(self, location: str) -> Columns:
         """Return the columns recognised in the first objects of the shard; plain ``text`` if there are none.
 
-        Several, for a record may leave out what it has nothing for; of the usual names for text the most frequent one counts.
+        Several, for a record may leave out what it has nothing for; of the usual names for text the most frequent one counts. Refusals
+        stand on few records, and those may come later: URL and provenance are looked up in each record too.
         """
         records = list(self._records())
         counts = Counter(name for record in records for name in record)
         text = max(USUAL["text"], key=lambda name: counts[name])
         names = [name for name in counts if name == text or name not in USUAL["text"]]
-        return recognise(names, location) if records else Columns()
+        return replace(recognise(names, location) if records else Columns(), by_record=True)
 
     def lacks(self, columns: Columns) -> tuple[str, ...]:
         """Return the roles that are mapped to a column which the first objects do not have; none if there are no objects."""

@@ -16,7 +16,7 @@ Container = Literal["", "gzip", "zstd", "bz2"]
 SOURCE_KEYS = "source_keys.columns"
 """Where the run file names columns of sources."""
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Version of everything that turns bytes into documents; part of every split's digest."""
 
 
@@ -37,6 +37,8 @@ class Columns:
         id, source, url: a path, or None where there is none.
         provenance: pairs of a name of :data:`models.evidence.EVIDENCE` and a path, sorted.
         keys: pairs of a name of :class:`models.source_rules.SourceColumns` and a path, sorted; empty where sources are named otherwise.
+        by_record: whether a record that has nothing at the paths of URL and provenance is asked for them by their usual names, see
+            :data:`models.columns.BY_RECORD`; where columns of JSON Lines were recognised, for no schema says what later records have.
     """
 
     text: tuple[str, ...] = ("text",)
@@ -45,18 +47,24 @@ class Columns:
     url: str | None = None
     provenance: tuple[tuple[str, str], ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
+    by_record: bool = False
 
     @property
     def facts(self) -> list[Any]:
         """The mapping as a JSON value, for digests and the catalogue."""
         facts = [list(self.text), self.id, self.source, self.url, [list(pair) for pair in self.provenance]]
-        return [*facts, [list(pair) for pair in self.keys]] if self.keys else facts
+        if self.keys or self.by_record:
+            facts.append([list(pair) for pair in self.keys])
+        return [*facts, True] if self.by_record else facts
 
     @classmethod
     def of_facts(cls, facts: Sequence[Any]) -> "Columns":
         """Return the mapping of what :attr:`facts` gave."""
-        text, record_id, source, url, *pairs = facts
-        return cls(tuple(text), record_id, source, url, *(tuple((name, path) for name, path in each) for each in pairs))
+        text, record_id, source, url, *rest = facts
+        provenance, keys = (
+            tuple((name, path) for name, path in each) for each in (rest[0], rest[1] if rest[1:] else ())
+        )
+        return cls(tuple(text), record_id, source, url, provenance, keys, len(rest) > 2)
 
     @property
     def paths(self) -> list[str]:

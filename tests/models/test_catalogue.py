@@ -45,7 +45,10 @@ SOURCES = st.sampled_from(["a.com", "b.com", "中.中国", "(unknown)"])
 
 @st.composite
 def shards(draw: st.DrawFn, path: str) -> Shard:
-    columns = Columns(tuple(draw(st.lists(NAMES, min_size=1, max_size=3))), draw(NAMES | st.none()), None, draw(NAMES))
+    text, pairs = draw(st.lists(NAMES, min_size=1, max_size=3)), st.sampled_from([(), (("opt_out", "o"),)])
+    columns = Columns(
+        tuple(text), draw(NAMES | st.none()), None, draw(NAMES), draw(pairs), draw(pairs), draw(st.booleans())
+    )
     ends = sorted(draw(st.sets(SMALL, min_size=2, max_size=4)))
     cuts = [
         Cut(start, stop, draw(SMALL), draw(SMALL), draw(HEX), draw(st.tuples(NAMES, NAMES)), draw(st.integers(-1, 9)))

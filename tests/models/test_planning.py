@@ -4,7 +4,7 @@ import bz2
 import gzip
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import planning
+from models.documents import Documents
 from models.errors import ShardChangedError, UsageError
 from models.files import LocalOpener
 from models.parsing import parse_lines
@@ -73,6 +74,13 @@ def entries(shard: Shard, reading: Reading = READING) -> list[tuple[int, str]]:
                 found += [(int(at), what[row + number]) for number, at in enumerate(lines.positions)]
                 row += len(lines.positions)
     return found
+
+
+def documents(shard: Shard, reading: Reading) -> Iterator[Documents]:
+    for split in shard.splits():
+        with open_stream(LocalOpener(), shard) as stream:
+            for lines in read_lines(stream, split, reading):
+                yield parse_lines(lines, split, reading).documents
 
 
 def at_once(shard: Shard) -> list[tuple[int, str]]:
@@ -231,13 +239,51 @@ def test_a_shard_without_lines_is_one_split_without_entries(folder: Path, conten
 
 def test_columns_are_recognised_in_the_first_objects_of_which_each_may_lack_some(folder: Path) -> None:
     data = b'bad\n[1]\n{"uuid":1}\n{"content":"a","host":"h"}\n{"content":"b","uri":"u"}\n{"text":"c"}\n'
-    assert plan(written(folder, data), Reading()).columns == Columns(("content",), "uuid", "host", "uri")
+    assert plan(written(folder, data), Reading()).columns == Columns(
+        ("content",), "uuid", "host", "uri", by_record=True
+    )
+
+
+@pytest.mark.parametrize("split_size", [1, 1 << 20])
+def test_what_speaks_against_a_record_is_read_wherever_in_its_shard_it_stands(folder: Path, split_size: int) -> None:
+    rows: list[dict[str, object]] = [{"text": str(n), "license_uri": None} for n in range(130)]
+    rows[120] |= {"opt_out": True, "id": "late", "source": "late"}
+    rows[121] |= {"uri": "https://blocked.example/x", "licence": "GPL-3.0-only"}
+    rows[122] |= {"uri": "https://b.example/", "url": "https://a.example/", "opt_out": None, "optout": "yes"}
+    path = written(folder, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    shard = plan(path, Reading(), split_size)
+    found = list(documents(shard, Reading()))
+    assert (shard.columns.url, dict(shard.columns.provenance)) == (None, {"licence": "license_uri"})
+    said = {
+        each.text[row].as_py(): {name: array[row].as_py() for name, array in each.provenance.items()}
+        | {"url": each.url[row].as_py()}
+        for each in found
+        for row in range(len(each))
+    }
+    there = {text: {name: value for name, value in each.items() if value} for text, each in said.items()}
+    assert {text: each for text, each in there.items() if each} == {
+        "120": {"opt_out": "true"},
+        "121": {"url": "https://blocked.example/x", "licence": "GPL-3.0-only"},
+        "122": {"url": "https://a.example/", "opt_out": "yes"},
+    }
+    # Ids and sources stay: withdrawals and reviews may name them, and a shard names its sources in one way.
+    assert {source for each in found for source in each.source.to_pylist()} == {"shard"}
+    assert all(name.startswith("shard.jsonl#") for each in found for name in each.id.to_pylist())
+
+
+def test_of_a_given_mapping_nothing_else_is_read(folder: Path) -> None:
+    reading = Reading(columns=Columns(("text",)))
+    path = written(folder, b'{"text":"a","opt_out":true,"url":"https://a.example/"}\n')
+    (found,) = documents(plan(path, reading), reading)
+    assert (dict(found.provenance), found.url.to_pylist()) == ({}, [None])
 
 
 def test_columns_are_recognised_in_a_first_line_of_any_allowed_length(folder: Path) -> None:
     line = b'{"content":"' + b"x" * (3 << 20) + b'"}\n'
-    assert plan(written(folder, line + b'{"content":"b"}\n'), Reading()).columns == Columns(("content",))
-    assert plan(written(folder, gzip.compress(line)), Reading()).columns == Columns(("content",))
+    assert plan(written(folder, line + b'{"content":"b"}\n'), Reading()).columns == Columns(
+        ("content",), by_record=True
+    )
+    assert plan(written(folder, gzip.compress(line)), Reading()).columns == Columns(("content",), by_record=True)
 
 
 def test_a_shard_whose_first_object_has_no_text_is_refused_with_what_it_has(folder: Path) -> None:
