@@ -93,7 +93,8 @@ def read_registry(artefact: Artefact) -> list[Entry]:
     mistakes: list[str] = []
     periods: dict[str, list[tuple[Entry, str]]] = {}
     for name in sorted(artefact.files):
-        for place, row in _rows(artefact.folder / name):
+        there = 0
+        for there, (place, row) in enumerate(_rows(artefact.folder / name), 1):  # noqa: B007 - counted
             try:
                 entry = _entry(row)
                 _check_overlap(entry, periods.setdefault(entry.key, []), place)
@@ -102,6 +103,10 @@ def read_registry(artefact: Artefact) -> list[Entry]:
                 mistakes += [f"{place}: {line}" for line in str(error).splitlines()]
                 if len(mistakes) >= _MOST_MISTAKES:
                     raise UsageError("\n".join(mistakes[:_MOST_MISTAKES])) from None
+        if not there:
+            mistakes.append(
+                f"{artefact.folder / name}: holds no source; enter one, or take the file out of the registry"
+            )
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return found

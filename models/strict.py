@@ -150,6 +150,21 @@ def _follows(mistake: ErrorDetails) -> bool:
     return mistake["type"] == "too_short" and len(mistake["input"]) >= mistake["ctx"]["min_length"]
 
 
+def as_tuple(value: Any, place: str) -> tuple[str, ...]:
+    """Return one name or a list of names as a tuple: a plain string is one name, never the list of its letters.
+
+    Raises:
+        UsageError: if it is neither.
+    """
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)):
+        raise UsageError(f"{place}: must be a name or a list of names, is {value!r}")
+    for name in names:
+        if not isinstance(name, str):
+            raise UsageError(f"{place}: must hold names, has {name!r}; put it in quotes")
+    return tuple(names)
+
+
 def near_miss(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the nearest known word, or, if none is near, ``; known: x, y``."""
     known = sorted(set(known))

@@ -20,7 +20,7 @@ from models.keys import key_from, key_id
 from models.policy import Policy, load_policy
 from models.shard import Columns, Reading
 from models.source_rules import SourceRules
-from models.strict import Strict, load_yaml, near_miss, parse
+from models.strict import Strict, as_tuple, load_yaml, near_miss, parse
 from models.taggers import Tagger, tagger_class
 from pipeline.engines import EngineName
 from transforms.cloud import SCHEME
@@ -276,11 +276,13 @@ def make_taggers(
     taggers = []
     for name, settings in wanted.items():
         kind = tagger_class(name)
-        fields = {field.name for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
+        fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
         values = {}
         for key, value in (settings or {}).items():
             if key not in fields:
                 raise UsageError(f"{place}: taggers.{name}: unknown key {key!r}{near_miss(key, sorted(fields))}")
+            if key in kind.paths or str(fields[key].type) == str(tuple[str, ...]):
+                value = as_tuple(value, f"{place}: taggers.{name}.{key}")
             value = tuple(value) if isinstance(value, list) else value
             values[key] = _artefacts(value, folder, key) if key in kind.paths else value
         if "key_env" in fields and key_env is not None:
@@ -296,9 +298,9 @@ def make_taggers(
     return tuple(taggers)
 
 
-def _artefacts(value: Any, folder: Path, kind: str) -> tuple[str, ...]:
+def _artefacts(names: tuple[str, ...], folder: Path, kind: str) -> tuple[str, ...]:
     """Return paths of artefacts; a name without a slash that is shipped (in ``configs/lists``, ``configs/models``) is the shipped one."""
-    return tuple(shipped_or_own(name, folder, kind) for name in ((value,) if isinstance(value, str) else value))
+    return tuple(shipped_or_own(name, folder, kind) for name in names)
 
 
 def shipped_or_own(name: str, folder: Path, kind: str) -> str:

@@ -85,7 +85,10 @@ VERSIONS = {
     "Blocked.version": (Blocked.version, ["models/taggers/blocked.py", "models/blocklist.py", "models/addresses.py"]),
     "Provenance.version": (
         Provenance.version,
-        ["models/taggers/provenance.py", "models/source_registry.py", "models/licences.py", "models/evidence.py"],
+        [
+            *("models/taggers/provenance.py", "models/source_registry.py", "models/licences.py", "models/evidence.py"),
+            "models/placeholders.py",
+        ],
     ),
     "Personal.version": (
         Personal.version,

@@ -1,7 +1,9 @@
 """``provenance``: whether a record's origin is shown, by its own columns and by the operator's source registry.
 
-What must be shown depends on how the record was come by, its kind (TC260-003, 5.1 c); see :data:`REQUIRED`. A record's own column counts
-before the entry of its source. What was refused, by either, is refused. Findings are on the whole record:
+What must be shown depends on how the record was come by, its kind (TC260-003, 5.1 c); see :data:`REQUIRED`. Where the record names one kind
+and the entry of its source another, what both need must be there: who supplies records does not free them of what the operator entered. As
+evidence a record's own column counts before the entry, and a placeholder (:mod:`models.placeholders`) counts as nothing. What was refused, by
+either, is refused. Findings are on the whole record:
 
 - ``provenance.missing``: the rule names the field; ``registry`` where neither registry nor record says anything of the source;
 - ``provenance.expired``: no entry of the source is valid on ``as_of``; the rule is ``valid_until``, or ``valid_from`` where it has yet to begin;
@@ -29,8 +31,9 @@ from models.errors import UsageError
 from models.evidence import EVIDENCE
 from models.findings import SCHEMA, Findings
 from models.licences import is_allowed, spdx_expression
+from models.placeholders import evident, is_evident
 from models.source_registry import KINDS, Entry, Selected, read_registry, select
-from models.strict import near_miss
+from models.strict import as_tuple, near_miss
 
 REQUIRED = {
     "open": ("licence",),  # 5.1 c1: open-source licence or authorisation
@@ -81,7 +84,7 @@ class Provenance:
     """
 
     name: ClassVar[str] = "provenance"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     identifiers: ClassVar[bool] = False
     paths: ClassVar[tuple[str, ...]] = ("registry",)
 
@@ -91,15 +94,19 @@ class Provenance:
     required: Required | Mapping[str, Sequence[str]] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.required, (Mapping, tuple)):
+            raise UsageError(f"provenance: required: must be a mapping of kinds to fields, is {self.required!r}")
         given = dict(self.required)
         for kind, fields in given.items():
             if kind not in KINDS:
                 raise UsageError(f"provenance: required: no kind {kind!r}{near_miss(kind, KINDS)}")
-            for field in (fields,) if isinstance(fields, str) else fields:
+            for field in as_tuple(fields, f"provenance: required.{kind}"):
                 if field not in EVIDENCE:
                     raise UsageError(f"provenance: required.{kind}: no field {field!r}{near_miss(field, EVIDENCE)}")
-        rows = ((kind, tuple(given.get(kind, fields))) for kind, fields in REQUIRED.items())
+        rows = ((kind, as_tuple(given.get(kind, fields), "required")) for kind, fields in REQUIRED.items())
         object.__setattr__(self, "required", tuple(rows))
+        allowed = as_tuple(self.allowed_licences, "provenance: allowed_licences")
+        object.__setattr__(self, "allowed_licences", allowed)
         try:
             object.__setattr__(self, "as_of", date.fromisoformat(str(self.as_of)).isoformat() if self.as_of else "")
         except ValueError:
@@ -202,8 +209,7 @@ def _tagged(tagger: Provenance, selected: Selected, documents: Documents) -> Fin
 def _said(name: str, array: pa.Array, licences: tuple[str, ...]) -> tuple[list[object], npt.NDArray[np.int64]]:
     """Return what a column says, as few values as matter, and for each record which of them."""
     if name not in ("source", "kind", "licence", "robots", "opt_out"):
-        there = pc.fill_null(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(array)), 0), False)
-        return [_NOTHING, _ALLOWED], there.to_numpy(zero_copy_only=False).astype(np.int64)
+        return [_NOTHING, _ALLOWED], evident(array).to_numpy(zero_copy_only=False).astype(np.int64)
     encoded = pc.dictionary_encode(array)
     read = {"licence": lambda value: _licence(value, licences), "robots": _robots, "opt_out": _opt_out}.get(name, str)
     meanings: list[object] = [read(value) for value in encoded.dictionary.to_pylist()]
@@ -254,11 +260,12 @@ def _claims(tagger: Provenance, selected: Selected, said: Mapping[str, object]) 
     elif not named and entry is None:
         found += [] if why else [_Claim("provenance.missing", "registry")]
     else:
-        kind = named or (entry.kind if entry else "unknown")
-        needed = dict(tagger.required)[kind]
+        kinds = {kind for kind in (named, entry.kind if entry else "") if kind}
+        wanted = {field for kind in kinds for field in dict(tagger.required)[kind]}
+        needed = [field for field in EVIDENCE if field in wanted]
         shown = {field: _shown(field, said, entry, tagger.allowed_licences) for field in needed if field != "kind"}
         missing = [field for field in needed if shown.get(field, _NOTHING) == _NOTHING]
-        if kind != "unknown" and "kind" in missing:
+        if "unknown" not in kinds and "kind" in missing:
             missing.remove("kind")
         found += [_Claim("provenance.missing", field) for field in missing]
     licence = _shown("licence", said, entry, tagger.allowed_licences)
@@ -285,10 +292,10 @@ def _shown(field: str, said: Mapping[str, object], entry: Entry | None, licences
 def _of_entry(field: str, entry: Entry | None, licences: tuple[str, ...]) -> object:
     value = "" if entry is None else entry.origin if field == "origin" else entry.references.get(field, "")
     if field == "origin":
-        return _NOTHING if value in ("", "unknown") else _ALLOWED
+        return _ALLOWED if is_evident(value) else _NOTHING
     if field == "licence":
         return _licence(value, licences)
-    return _robots(value) if field == "robots" else _ALLOWED if value else _NOTHING
+    return _robots(value) if field == "robots" else _ALLOWED if is_evident(value) else _NOTHING
 
 
 def _findings(name: str, claims: Sequence[tuple[_Claim, ...]], which: npt.NDArray[np.int64]) -> Findings:

@@ -13,8 +13,11 @@ from models.artefact import describe, read_artefact
 from models.documents import Documents
 from models.errors import UsageError
 from models.licences import is_allowed, spdx_expression
+from models.placeholders import PLACEHOLDERS, evident, is_evident
 from models.source_registry import read_registry
+from models.taggers import BUILT_IN, tagger_class
 from models.taggers.provenance import LICENCES, Provenance
+from pipeline.config import make_taggers
 
 DAY = "2026-01-02"
 
@@ -55,6 +58,11 @@ CASES = [
     ({"kind": "synthetic"}, []),
     ({"kind": "unknown"}, [("missing", "kind")]),
     ({"kind": "scraped"}, [("missing", "kind (not understood)")]),
+    (
+        {"kind": "commercial", "contract": "none", "assurance": " N/A"},
+        [("missing", "contract"), ("missing", "assurance")],
+    ),
+    ({"kind": "user_input", "authorisation": "（暂无）"}, [("missing", "authorisation")]),
 ]
 
 
@@ -77,6 +85,52 @@ def test_a_records_own_licence_counts_before_that_of_its_source(tmp_path: Path) 
 def test_what_was_refused_by_either_is_refused(tmp_path: Path) -> None:
     tagger = Provenance((sources(tmp_path, "key: s, kind: self_collected, crawl_record: r, robots: disallow"),), DAY)
     assert found(tagger, robots="allow") == [("refused", "robots")]
+
+
+def test_a_placeholder_is_no_evidence(tmp_path: Path) -> None:
+    row = "sources.csv", "key,kind,contract,assurance\ns,commercial,n/a,-\n"
+    tagger = Provenance((registry(tmp_path, row[1], row[0]),), DAY)
+    assert found(tagger) == [("missing", "contract"), ("missing", "assurance")]
+    assert found(tagger, contract="TBD", assurance="a") == [("missing", "contract")]
+    needy = Provenance(required={"synthetic": ["origin", "collected_at"]})
+    nothing = found(needy, kind="synthetic", origin="unknown", collected_at="NaN")
+    assert nothing == [("missing", "collected_at"), ("missing", "origin")]
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "\u3000", "—", "?", "ＮＯＮＥ", "[null]", "Not available", "无", *PLACEHOLDERS]
+)
+def test_placeholders_are_told_however_they_are_dressed(value: str) -> None:
+    assert not is_evident(value)
+
+
+def test_the_page_has_the_whole_list_of_placeholders() -> None:
+    page = (Path(__file__).parents[2] / "docs/show-where-data-comes-from.md").read_text("utf-8")
+    assert [each for each in PLACEHOLDERS if f"`{each}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "value", ["c", "7", "contract/2024-117", "合同 7", "none-0001", "Nanjing", "https://a.example/n/a"]
+)
+def test_what_only_looks_like_a_placeholder_is_evidence(value: str) -> None:
+    assert evident(pa.array([value, None])).to_pylist() == [True, False]
+
+
+def test_a_record_that_names_another_kind_is_not_freed_of_what_its_source_needs(tmp_path: Path) -> None:
+    rows = "key: s, kind: commercial", "key: u, kind: unknown", "key: o, kind: open, licence: MIT"
+    tagger = Provenance((sources(tmp_path, *rows),), DAY)
+    assert found(tagger, kind="synthetic") == [("missing", "contract"), ("missing", "assurance")]
+    assert found(tagger, kind="synthetic", contract="c", assurance="a") == []
+    both = [("missing", "licence"), ("missing", "contract"), ("missing", "assurance")]
+    assert found(tagger, kind="open") == both
+    assert found(tagger, "u", kind="open", licence="MIT") == [("missing", "kind")]
+    assert found(tagger, "o", kind="unknown") == [("missing", "kind")]
+
+
+@pytest.mark.parametrize(("content", "name"), [("sources: []\n", "s.yaml"), ("key,kind\n", "s.csv"), ("", "s.csv")])
+def test_a_registry_without_a_source_is_refused_by_name(tmp_path: Path, content: str, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name}: holds no source; enter one, or take the file out"):
+        Provenance((registry(tmp_path, content, name),), DAY).load()
 
 
 @pytest.mark.parametrize(
@@ -178,11 +232,47 @@ def test_dates_without_a_day_to_compare_them_with_are_refused(tmp_path: Path) ->
         ({"required": {"opn": ["licence"]}}, "no kind 'opn'; did you mean 'open'"),
         ({"required": {"open": ["license"]}}, "no field 'license'; did you mean 'licence'"),
         ({"as_of": "soon"}, "must be a day"),
+        ({"required": {"open": None}}, "required.open: must be a name or a list of names, is None"),
+        ({"required": "open"}, "required: must be a mapping of kinds to fields"),
+        ({"allowed_licences": {"*": 1}}, "allowed_licences: must be a name or a list of names"),
+        ({"allowed_licences": [1]}, "allowed_licences: must hold names, has 1; put it in quotes"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_refused(fields: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Provenance(**fields)  # type: ignore[arg-type]
+
+
+def test_a_single_name_is_one_name_and_not_its_letters() -> None:
+    tagger = Provenance(allowed_licences="CC-BY-*", required={"synthetic": "contract"})  # type: ignore[arg-type]
+    assert found(tagger, kind="open", licence="GPL-3.0-only") == [("licence_not_allowed", "GPL-3.0-only")]
+    assert found(tagger, kind="open", licence="CC-BY-4.0") == []
+    assert found(tagger, kind="synthetic") == [("missing", "contract")]
+
+
+NAMES = [
+    (name, field.name)
+    for name in BUILT_IN
+    for field in dataclasses.fields(tagger_class(name))  # type: ignore[arg-type]
+    if str(field.type) == "tuple[str, ...]" and field.name not in tagger_class(name).paths
+]
+
+
+@pytest.mark.parametrize(("name", "key"), NAMES)
+def test_a_run_file_may_give_any_list_of_a_tagger_as_one_name(tmp_path: Path, name: str, key: str) -> None:
+    value = {"entities": "email", "phone_regions": "CN"}.get(key, "CC-BY-*")
+    (tagger,) = make_taggers({name: {key: value}}, tmp_path, "run.yaml", None, DAY)
+    assert getattr(tagger, key) == (value,)
+    with pytest.raises(UsageError, match=rf"run\.yaml: taggers\.{name}\.{key}: must be a name or a list of names"):
+        make_taggers({name: {key: {"*": 1}}}, tmp_path, "run.yaml", None, DAY)
+
+
+def test_a_run_file_may_say_what_a_kind_needs_as_one_name(tmp_path: Path) -> None:
+    settings = {"provenance": {"required": {"synthetic": "contract", "open": ["licence", "origin"]}}}
+    (tagger,) = make_taggers(settings, tmp_path, "run.yaml", None, DAY)
+    assert isinstance(tagger, Provenance)
+    assert found(tagger, kind="synthetic") == [("missing", "contract")]
+    assert found(tagger, kind="open", licence="MIT") == [("missing", "origin")]
 
 
 def test_what_a_kind_needs_can_be_said_anew() -> None:
