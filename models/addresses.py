@@ -4,17 +4,25 @@ Two URLs are one if browsers, or a server that keeps to RFC 3986, would fetch th
 Punycode, numbers of IPv4, default ports gone), dot segments resolved, percent-escapes of unreserved characters undone (RFC 3986, 6.2.2)
 and others in upper case. Beyond that: ``http`` and ``https`` are one; user names, passwords and fragments, the last dot of a host and an
 empty query are left out. The case of paths and the order of queries stay: servers tell them apart.
+
+What people and programs write around a URL is no part of it: white space, invisible characters, quotes and brackets, another scheme before
+its own (``view-source:https://…``). What is then not plainly an address is none, rather than one of a host that nobody meant: lists
+and withdrawals must be able to tell that they could not look.
 """
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from ada_url import URL
 
 LONGEST = 1 << 16
 """Characters of a URL; a longer one is not looked at."""
+LONGEST_HOST = 253
+"""Characters of a host, as of names in DNS (RFC 1035, 2.3.4)."""
 
 _WEB = ("http:", "https:")
 PLAIN_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
@@ -32,8 +40,26 @@ _PLAIN_URL = re.compile(
 )
 PLAIN_END = re.compile(rf"(?!\.){_PLAIN}*+{_PLAIN_QUERY}")
 """Name and query, behind the last slash of a path, that are canonical as they stand."""
-_WITH_PORT = re.compile(r"[^/?#:@\s]+\.[^/?#:@\s]+:\d")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_WITH_PORT = re.compile(r"[^/?#:@\s.]++\.[^/?#:@\s]++:\d")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)(//)?")
+# Schemes that need no slashes to be one: those of the standard, and those of names and contents, which lead to no host.
+_BARE_SCHEMES = frozenset(["http:", "https:", "ws:", "wss:", "ftp:"])
+_HOSTLESS = frozenset(
+    ["ark:", "cid:", "data:", "doi:", "file:", "hdl:", "info:", "magnet:", "mailto:", "mid:", "tag:", "tel:", "urn:"]
+)
+_SPECIAL = _BARE_SCHEMES | {"file:"}
+# A scheme with a dot may be a host: ``blocked.example:https://…``.
+_WRAPPED = re.compile(r"(?:[a-z][a-z0-9+-]*:[/\\\s]*+)+(?=https?:[/\\])", re.IGNORECASE)
+# Written so that nobody clicks on them, and by readers of feeds.
+_ALSO_WEB = re.compile(r"(?:hxxps?|feed)://", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_NUMBER = re.compile(r"[0-9]+(?:[/?#\\]|$)")
+_NO_HOSTS = frozenset(["http", "https"])
+"""Hosts that are a scheme in the wrong place: ``https://https//x.example``."""
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*+\]")
+_PAIRS = dict(zip("\"'`([{<“‘„«‹（［｛＜「『【〔〈《〝＂＇", "\"'`)]}>”’“»›）］｝＞」』】〕〉》〞＂＇", strict=True))
+_UNSEEN = frozenset(["Cc", "Cf", "Zl", "Zp", "Zs"])
+_JOINERS = "\u200c\u200d"
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
 _ROUNDS = 20
@@ -70,14 +96,18 @@ def canonical_host(host: str) -> str | None:
     ``BÜCHER.example.`` is ``xn--bcher-kva.example``, ``0x7f.1`` is ``127.0.0.1``.
     """
     if _PLAIN_HOST.fullmatch(host) and "xn--" not in host and not _may_be_number(host):
-        return host if len(host) <= 253 else None
+        return host if len(host) <= LONGEST_HOST else None
     if not host or len(host) > LONGEST or set(host) & set("/?#@\\*% \t\r\n") or (":" in host and host[:1] != "["):
         return None
     try:
         found = URL(f"http://{host}/").hostname.removesuffix(".")  # one: a second would leave an empty label
     except ValueError:
         return None
-    return found if found and "" not in found.split(".") else None
+    return found if _is_name(found) else None
+
+
+def _is_name(host: str) -> bool:
+    return len(host) <= LONGEST_HOST and _HOST.fullmatch(host) is not None
 
 
 def _may_be_number(host: str) -> bool:
@@ -98,23 +128,35 @@ def plain_url(url: str) -> Address | None:
     """Return a web URL that is canonical as it stands, but for its fragment; None for all others, which need the parser."""
     # Most are, and the parser takes ten times as long.
     match = _PLAIN_URL.fullmatch(url)
-    if match is None or len(match[1]) > 253 or len(url) > LONGEST or _may_be_number(match[1]) or "xn--" in match[1]:
+    if (
+        match is None
+        or len(match[1]) > LONGEST_HOST
+        or len(url) > LONGEST
+        or _may_be_number(match[1])
+        or "xn--" in match[1]
+    ):
         return None
     return Address(match[1], match[2] or "/", "")
 
 
 def _parsed(url: str) -> Address | None:
-    url = url.strip()
-    if not url or len(url) > LONGEST or not url.isprintable():
+    url = _bare(url)
+    if not url.isprintable():
         # The standard takes tabs and line feeds out; so that evasion by them is not worth the while, so do we.
         url = re.sub(r"[\t\r\n]", "", url)
-        if not url or len(url) > LONGEST:
-            return None
+    if not url or len(url) > LONGEST:
+        return None
+    if wrapped := _WRAPPED.match(url):
+        url = url[wrapped.end() :]
+    url = _ALSO_WEB.sub("http://", url, count=1) if _ALSO_WEB.match(url) else url
+    is_guess = False
     if url.startswith("//"):
         url = f"http:{url}"
-    elif _WITH_PORT.match(url) or not _SCHEME.match(url):
-        if url[0] in "/\\?#.":
+    elif not _has_scheme(url):
+        # ``4711`` and ``2024/11`` are numbers, though browsers make addresses of them.
+        if url[0] in "/\\?#." or _NUMBER.match(url):
             return None
+        is_guess = True
         url = f"http://{url}"
     for _ in range(_ROUNDS):
         try:
@@ -122,20 +164,68 @@ def _parsed(url: str) -> Address | None:
         except ValueError:
             return None
         address = _address(parsed)
+        if address is None:
+            return None
         again = f"{parsed.protocol}{'//' if address.host else ''}{address.host}{address.rest}"
         if again == url:
-            return address
+            # A host without a dot is one where somebody says so (``http://wiki/``); a word alone (``null``, ``N/A``) is none.
+            return None if is_guess and "." not in address.host and address.host[:1] != "[" else address
         url = again
     return None
 
 
-def _address(parsed: URL) -> Address:
+def _bare(url: str) -> str:
+    """Return what stands between white space, invisible characters, quotes and brackets; those behind go only with those before."""
+    url = _seen(url)
+    for _ in range(_ROUNDS):
+        closing = _PAIRS.get(url[:1])
+        if closing is None or _IPV6.match(url):
+            break
+        opening, url = url[0], url[1:]
+        # ``(https://x.example/a_(b)`` lacks its end.
+        if url.endswith(closing) and (opening == closing or url.count(closing) > url.count(opening)):
+            url = url[:-1]
+        url = _seen(url)
+    return url
+
+
+def _seen(url: str) -> str:
+    """Return a text without white space, controls and format characters at its ends."""
+    if url[:1].isalnum() and "!" <= url[-1:] <= "~":
+        return url
+    first, last = 0, len(url)
+    while first < last and unicodedata.category(url[first]) in _UNSEEN:
+        first += 1
+    # Words of some scripts end with a joiner.
+    while first < last and url[last - 1] not in _JOINERS and unicodedata.category(url[last - 1]) in _UNSEEN:
+        last -= 1
+    return url[first:last]
+
+
+def _has_scheme(url: str) -> bool:
+    # ``user:password@host`` and ``host:/path`` look as if they had one.
+    match = _SCHEME.match(url)
+    if match is None or _WITH_PORT.match(url):
+        return False
+    scheme = match[1].lower()
+    return match[2] is not None or scheme in _BARE_SCHEMES or scheme in _HOSTLESS
+
+
+def _address(parsed: URL) -> Address | None:
+    scheme = parsed.protocol
     host = parsed.hostname.rstrip(".")
-    is_web = parsed.protocol in _WEB
+    if host and scheme not in _SPECIAL:
+        # The standard leaves these as they are written. A bucket's name may be digits.
+        host = host if host.isdigit() else canonical_host(unquote(host)) or ""
+        if not host:
+            return None
+    if host in _NO_HOSTS or not (_is_name(host) if host else scheme in _HOSTLESS):
+        return None
+    is_web = scheme in _WEB
     port = f":{parsed.port}" if parsed.port and not (is_web and parsed.port in ("80", "443")) else ""
     query = parsed.search if parsed.search != "?" else ""
     rest = f"{port}{_unescaped(parsed.pathname)}{_unescaped(query)}"
-    return Address(host, rest, "" if is_web else parsed.protocol)
+    return Address(host, rest, "" if is_web else scheme)
 
 
 def _unescaped(part: str) -> str:
@@ -170,6 +260,12 @@ def prefixes_of(address: Address) -> Iterator[str]:
         if (after if after >= 0 else len(path)) > at + 1:
             yield whole + (path if after < 0 else path[:after])
         at = after
+
+
+def own_folder(address: Address) -> str:
+    """Return the URL as a folder, without its query: ``h/a/`` of ``h/a?q``; a folder is itself. ``h/a`` and what lies below it are one part of a site."""
+    path = address.rest.partition("?")[0]
+    return f"{address.place}{path}" + ("" if path.endswith("/") else "/")
 
 
 def folders_of(address: Address) -> list[str]:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.addresses import PLAIN_HOST, canonical_host, canonical_url
+from models.addresses import LONGEST_HOST, PLAIN_HOST, canonical_host, canonical_url
 from models.artefact import Artefact
 from models.errors import UsageError
 from models.strict import near_miss
@@ -34,7 +34,6 @@ CLASSES = ("block", "purge")
 _COLUMNS = ("kind", "value", "class", "reference")
 _DIGITS = frozenset("0123456789abcdef")
 _LONGEST_REFERENCE = 200
-_LONGEST_HOST = 253
 _MOST_MISTAKES = 20
 _AT_ONCE = 1 << 16  # lines
 
@@ -243,7 +242,7 @@ def _are_plain(kinds: pa.Array, values: pa.Array, classes: pa.Array, references:
         pc.equal(kinds, "host"),
         pc.match_substring_regex(values, f"^(?:{PLAIN_HOST})$"),
         pc.invert(pc.match_substring_regex(values, r"xn--|(^|\.)([0-9]+|0x[^.]*)$")),
-        pc.less_equal(pc.binary_length(values), _LONGEST_HOST),
+        pc.less_equal(pc.binary_length(values), LONGEST_HOST),
         pc.is_in(classes, pa.array(["", *CLASSES])),
         pc.less_equal(pc.utf8_length(references), _LONGEST_REFERENCE),
     )

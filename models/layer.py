@@ -25,7 +25,7 @@ from models.purge import PURGE, emptied_rows, purged_rows, still_purged, without
 from models.url_marks import SIZE, marks_of
 from models.view import octets
 
-FORMAT = 4
+FORMAT = 5
 
 RECORDS = pa.schema(
     [

@@ -95,7 +95,10 @@ def keys_of_urls(urls: pa.Array, rules: SourceRules) -> pa.Array:
     # What cannot be told by its beginning: odd spellings, and hosts that are shared by path.
     whole = np.flatnonzero(pc.and_(pc.is_null(found), pc.is_valid(urls)).to_numpy(zero_copy_only=False))
     if len(whole):
-        own = [_of_url(url, rules) for url in urls.take(pa.array(whole)).to_pylist()]
+        odd = urls.take(pa.array(whole)).to_pylist()
+        # Each once: a column may be full of ``N/A``.
+        read = {url: web_key(canonical_url(url), rules) for url in set(odd)}
+        own = [read[url] for url in odd]
         found = pc.replace_with_mask(found, _mask(whole, len(urls)), pa.array(own, pa.string()))
     return pc.fill_null(found, UNKNOWN_SOURCE)
 
@@ -108,7 +111,8 @@ def _mask(rows: npt.NDArray[np.int64], size: int) -> pa.Array:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _of_head(head: str) -> Address | None:
-    return canonical_url(head)
+    # Whole, with its slash: what ends here would else lose a quote or bracket that within a URL is a fault.
+    return canonical_url(f"{head}/")
 
 
 def _key_of_head(address: Address | None, rules: SourceRules) -> str | None:
@@ -121,10 +125,6 @@ def _key_of_head(address: Address | None, rules: SourceRules) -> str | None:
 def _is_above(address: Address, rules: SourceRules) -> bool:
     # A rule by path on a domain holds for the hosts below it too.
     return bool(rules.hosts) and any(each in rules.hosts for each in suffixes_of(address.host))
-
-
-def _of_url(url: str, rules: SourceRules) -> str:
-    return web_key(canonical_url(url), rules)
 
 
 def dataset_key(publisher: str | None, dataset: str | None, version: str | None) -> str | None:

@@ -13,7 +13,7 @@ from models.addresses import canonical_url
 from models.digest import digest_of, digest_of_file
 from models.strict import Strict
 
-VERSION = 1
+VERSION = 2
 """Of the way that keys are made; part of the rules' digest."""
 
 _LIST = ".tld_set_snapshot"
@@ -58,7 +58,8 @@ class Shared(Strict):
         address = None if "?" in value or "#" in value else canonical_url(value)
         if address is None or address.scheme or not HOST.fullmatch(address.host) or address.rest[:1] == ":":
             raise ValueError(
-                f"must be a host such as blogs.example, or one with a path such as blogs.example/of, is {value!r}"
+                "must be a host such as blogs.example (with http:// where it has no dot), or one with a path such as "
+                f"blogs.example/of, is {value!r}"
             )
         return address.host + address.rest.rstrip("/")
 

@@ -1,6 +1,8 @@
 """Marks of URLs: short hashes by which layers find a record's URL, its host and the folders above it, without holding any of them.
 
-URLs are compared in the form of :mod:`models.addresses`: who asks for a page to be withdrawn means every way to fetch it.
+URLs are compared in the form of :mod:`models.addresses`: who asks for a page to be withdrawn means every way to fetch it. Who asks for a
+folder means ``/folder`` and ``/folder?page=2`` too, as a blocked prefix does. The first has the mark of its URL; one with a query lies under its
+own path, which costs nothing where many pages share that.
 """
 
 import functools
@@ -8,7 +10,7 @@ import hashlib
 
 import pyarrow as pa
 
-from models.addresses import LONGEST, PLAIN_END, Address, canonical_url, folders_of, plain_url, suffixes_of
+from models.addresses import LONGEST, PLAIN_END, Address, canonical_url, folders_of, own_folder, plain_url, suffixes_of
 
 SIZE = 8
 """Bytes of a mark: the first of a SHA-256."""
@@ -42,7 +44,7 @@ def _mark(kind: str, value: str) -> bytes:
 
 
 def marks_of(urls: pa.Array) -> tuple[list[bytes], list[bytes]]:
-    """Return two values for each URL: its own mark, and the marks of the hosts and folders that it lies under in a row.
+    """Return two values for each URL: its own mark, and the marks of the hosts and folders that it lies under in a row, with a query its own path.
 
     Args:
         urls: strings; null and empty ones have a mark of zeros and lie under nothing.
@@ -58,12 +60,18 @@ def marks_of(urls: pa.Array) -> tuple[list[bytes], list[bytes]]:
         # Pages of one folder come together, and of nearly all nothing but the name is new.
         if PLAIN_END.fullmatch(end) and len(url) <= LONGEST and (folder := _plain_folder(head)):
             own.append(_mark("url", folder[0] + end))
-            above.append(folder[1])
+            name, mark, _ = end.partition("?")
+            above.append(folder[1] + folder_mark(f"{folder[0]}{name}/") if name and mark else folder[1])
             continue
         address = address_of(url)
         own.append(url_mark(address))
-        above.append(_above(address.host, folders_of(address)[-1]) if address.host else b"")
+        above.append(_above_of(address) if address.host else b"")
     return own, above
+
+
+def _above_of(address: Address) -> bytes:
+    folder, itself = folders_of(address)[-1], own_folder(address)
+    return _above(address.host, folder) + (folder_mark(itself) if "?" in address.rest and itself != folder else b"")
 
 
 @functools.lru_cache(maxsize=1 << 12)

@@ -3,7 +3,7 @@
 import functools
 from dataclasses import replace
 
-from models.addresses import folders_of
+from models.addresses import folders_of, own_folder
 from models.documents import Documents
 from models.errors import UsageError
 from models.keys import key_from, key_id
@@ -99,7 +99,7 @@ def _source(name: str, key_env: str | None) -> Target:
 def _url(url: str) -> Target:
     url = url.strip()
     if "/" not in url and ":" not in url:
-        host = address_of(url).host
+        host = address_of(f"//{url}").host  # it is one, with or without a dot
         if not host:
             raise UsageError(f"--url {shown(url)}: no host can be read from it; check the spelling")
         return Target("url", (f"under:{host_mark(host).hex()}",), f"{shown(host)} and hosts below it")
@@ -114,4 +114,9 @@ def _url(url: str) -> Target:
     folders = folders_of(address)
     if len(folders) > DEEPEST + 1:
         raise UsageError(f"--url {shown(url)}: at most {DEEPEST} folders deep; name a folder further up, or its pages")
-    return Target("url", (f"under:{folder_mark(folders[-1]).hex()}",), f"{shown(folders[-1])}*")
+    marks = [f"under:{folder_mark(folders[-1]).hex()}"]
+    page = address._replace(rest=address.rest.removesuffix("/"))
+    if len(folders) > 1 and own_folder(page) == folders[-1]:
+        # Without its slash it is the same part of the site, as for a blocked prefix.
+        marks.append(f"url:{url_mark(page).hex()}")
+    return Target("url", tuple(marks), f"{shown(folders[-1])}*")

@@ -5,18 +5,20 @@ record's host is that of its URL, and its source where that is a host or URL. Ad
 
 - ``blocked.host``, ``.prefix``, ``.url``, ``.content``: the rule is the entry's reference, or file and line of the list; never the address.
 - ``blocked.purge``: the rule is the list's title; nothing of the record is kept but its hash, whatever else is found, see :mod:`models.purge`.
-- ``unscanned``: the lists have addresses, and the record's URL cannot be read as one.
+- ``unscanned``: the lists have addresses, and the record's URL cannot be read as one (rule ``url``), or its source begins as one and cannot
+  (``source``). Other sources that cannot be read are names (``wiki-zh 2024.1``).
 """
 
 import functools
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from models.addresses import Address, canonical_host, canonical_url, prefixes_of, suffixes_of
+from models.addresses import Address, canonical_url, prefixes_of, suffixes_of
 from models.artefact import Artefact, read_artefact
 from models.blocklist import Blocklist, key_of, read_blocklist
 from models.digest import digest_of
@@ -35,7 +37,7 @@ class Blocked:
     """
 
     name: ClassVar[str] = "blocked"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     identifiers: ClassVar[bool] = False
     paths: ClassVar[tuple[str, ...]] = ("lists",)
 
@@ -90,7 +92,7 @@ def _found(lists: Blocklist, documents: Documents) -> list[Finding]:
     found: list[Finding] = []
     if any(lists.counts[kind] for kind in ("host", "prefix", "url")):
         unread = _ask_addresses(lists, documents, asked)
-        found += [Finding(row, Blocked.name, UNSCANNED, "url", 1.0) for row in unread]
+        found += [Finding(row, Blocked.name, UNSCANNED, column, 1.0) for row, column in unread]
     for name, sha in _CONTENTS.items():
         if name in lists.digests:
             for row, text in enumerate(octets(documents.text)):
@@ -110,21 +112,24 @@ def _found(lists: Blocklist, documents: Documents) -> list[Finding]:
     return [each for each in found if each.category == PURGE or each.row not in purged]
 
 
-def _ask_addresses(lists: Blocklist, documents: Documents, asked: _Asked) -> list[int]:
-    """Ask for hosts and URLs, and return the rows whose URL cannot be read.
+def _ask_addresses(lists: Blocklist, documents: Documents, asked: _Asked) -> list[tuple[int, str]]:
+    """Ask for hosts and URLs, and return the rows whose URL or source cannot be read, each with ``url`` or ``source``.
 
     Of hosts there are few, so each is sought once; URLs are looked at whole only where their host has an entry.
     """
     addresses: list[tuple[int, Address]] = []
-    unread: list[int] = []
+    unread: list[tuple[int, str]] = []
     for row, (url, source) in enumerate(zip(documents.url.to_pylist(), documents.source.to_pylist(), strict=True)):
         own = canonical_url(url) if url else None
         if own is not None:
             addresses.append((row, own))
         elif url:
-            unread.append(row)
-        if (named := _of_source(source)) is not None and named != own:
+            unread.append((row, "url"))
+        named = _of_source(source)
+        if named is not None and named != own:
             addresses.append((row, named))
+        elif named is None and _BEGINS_AS_URL.match(source):
+            unread.append((row, "source"))
     rows: dict[str, list[int]] = {}
     for row, address in addresses:
         rows.setdefault(address.host, []).append(row)
@@ -143,10 +148,15 @@ def _ask_addresses(lists: Blocklist, documents: Documents, asked: _Asked) -> lis
     return unread
 
 
+_BEGINS_AS_URL = re.compile(r"\W*h(?:tt|xx)ps?:", re.IGNORECASE)
+_DOTS = ".\u3002\uff0e\uff61"
+"""What hosts may have between labels (UTS 46)."""
+
+
 @functools.lru_cache(maxsize=1 << 14)
 def _of_source(source: str) -> Address | None:
-    """Return the address of a source that is a URL or looks like a host; other sources are names."""
-    if "://" in source:
-        return canonical_url(source)
-    host = canonical_host(source) if "." in source.strip(".") or source.startswith("[") else None
-    return Address(host, "/", "") if host else None
+    """Return the address of a source that is a URL or looks like a host, with or without port and path; other sources are names."""
+    first = re.split(r"[/\\?#]", source.strip().lstrip("/"), maxsplit=1)[0]
+    is_place = "://" in source or _BEGINS_AS_URL.match(source) or first[:1] == "["
+    is_place = is_place or any(dot in first.strip(_DOTS) for dot in _DOTS)
+    return canonical_url(source) if is_place else None

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import addresses
-from models.addresses import canonical_host, canonical_url, folders_of, plain_url, prefixes_of, suffixes_of
+from models.addresses import canonical_host, canonical_url, folders_of, own_folder, plain_url, prefixes_of, suffixes_of
 
 PIECES = st.sampled_from(
     [
@@ -37,8 +37,56 @@ SAME = [
     ("https://x.example/?", "https://x.example"),
     ("https://x.example/a", "https://x.ex\tample/a"),
 ]
+WRITTEN_AROUND = [
+    *(
+        f"{each}https://x.example/a"
+        for each in ("\ufeff", "\u200b", "\u2060", " \u00ad", "\x01", '"', "“", "（", "<", "[")
+    ),
+    *("(https://x.example/a)", "'https://x.example/a'", "「https://x.example/a」", '("https://x.example/a")\ufeff'),
+    *(f"{each}https://x.example/a" for each in ("http://", "view-source:", "blob:", "feed:", "URL:", "url: ", "<URL:")),
+    *("user:pw@x.example/a", "user@x.example/a", "x.example:/a", "x.example:443/a", "'x.example/a'"),
+    *("feed://X.Example/a", "hxxps://X.Example:443/a", "HXXP://x.example/b/../a"),
+]
+NO_PLACES = [
+    *(
+        "N/A",
+        "null",
+        "4711",
+        "4711?x",
+        "2024/11/27",
+        "C:\\data\\x.html",
+        "localhost/x",
+        "localhost:80/x",
+        "site:x.example/a",
+    ),
+    *(
+        "-https://x.example/a",
+        "https//x.example/a",
+        "https://https//x.example/a",
+        "https%3A%2F%2Fx.example/a",
+        "https：//x.example",
+    ),
+    *(
+        'https://"x.example/a',
+        "https://x.example)/a",
+        "https://x.example,y.example/",
+        "x(dot)example/a",
+        "hxxps://x[.]example/a",
+    ),
+    *(
+        "x.example:https://y.example/",
+        "//https://x.example/a",
+        f"https://{'a.' * 130}x.example/",
+        "rtsp://x%2Fexample/a",
+        "https://a..x.example/",
+        "foo:",
+        "foo:bar",
+        "hdfs:///a",
+    ),
+]
 OTHER = [
     ("https://x.example/a", "https://x.example/A"),
+    ("https://x.example/a", "https://x.example/a\u200d"),
     ("https://x.example/?a=1&b=2", "https://x.example/?b=2&a=1"),
     ("https://x.example/", "https://www.x.example/"),
     ("https://x.example/a", "https://x.example/a/"),
@@ -51,6 +99,42 @@ OTHER = [
 @pytest.mark.parametrize(("one", "two"), SAME)
 def test_urls_that_fetch_the_same_are_one(one: str, two: str) -> None:
     assert canonical_url(one) == canonical_url(two) is not None
+
+
+@pytest.mark.parametrize("url", WRITTEN_AROUND)
+def test_what_is_written_around_a_url_is_no_part_of_it(url: str) -> None:
+    assert canonical_url(url) == canonical_url("https://x.example/a") is not None
+
+
+@pytest.mark.parametrize("url", NO_PLACES)
+def test_of_what_is_not_plainly_an_address_no_host_is_guessed(url: str) -> None:
+    assert canonical_url(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        *(("http://wiki/x", "wiki"), ("//localhost/x", "localhost"), ("[::1]/x", "[::1]"), ("1.2.3.4:80/x", "1.2.3.4")),
+        *(("rtsp://X.Example./", "x.example"), ("s3://My_Bucket/x", "my_bucket"), ("s3://20240101/x", "20240101")),
+        *(("https://-a_b-.x.example/", "-a_b-.x.example"), ("urn:isbn:1", ""), ("file:///data/x.html", "")),
+    ],
+)
+def test_hosts_that_somebody_named_are_kept(url: str, host: str) -> None:
+    found = canonical_url(url)
+    assert found is not None
+    assert found.host == host
+
+
+def test_brackets_and_schemes_without_end_are_read_in_time() -> None:
+    for url in (
+        "(" * 60_000,
+        "a.a" * 20_000 + ":x",
+        "[" + ":" * 60_000,
+        "a:" * 30_000,
+        "http://" * 9_000,
+        "\u200b" * 60_000,
+    ):
+        assert canonical_url(url) is None
 
 
 @pytest.mark.parametrize(("one", "two"), OTHER)
@@ -93,7 +177,19 @@ def test_what_names_no_place_is_no_url(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["", "*.x.example", "x.example:80", "x.example/", "a..b", ".x.example", "a b", "http://x.example"]
+    "host",
+    [
+        "",
+        "*.x.example",
+        "x,y.example",
+        "(x.example",
+        "x.example:80",
+        "x.example/",
+        "a..b",
+        ".x.example",
+        "a b",
+        "http://x.example",
+    ],
 )
 def test_what_is_more_or_less_than_a_host_is_none(host: str) -> None:
     assert canonical_host(host) is None
@@ -134,3 +230,17 @@ def test_a_url_lies_in_the_folders_above_its_last_slash(url: str, folders: list[
     address = canonical_url(url)
     assert address is not None
     assert folders_of(address) == folders
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("https://x.example?q", "x.example/"),
+        ("https://x.example/a?q=/b/", "x.example/a/"),
+        ("https://x.example:99/a/", "x.example:99/a/"),
+    ],
+)
+def test_a_page_is_a_folder_of_its_own(url: str, folder: str) -> None:
+    address = canonical_url(url)
+    assert address is not None
+    assert own_folder(address) == folder

@@ -38,6 +38,22 @@ CASES = [
     ("host\tx.example\t\tr", record(url="https://x.example.org/"), ""),
     ("host\tx.example\t\tr", record(source="www.x.example"), "blocked.host"),
     ("host\tx.example\t\tr", record(source="https://x.example/feed"), "blocked.host"),
+    *(
+        ("host\tx.example\t\tr", record(source=each), "blocked.host")
+        for each in (
+            "x.example:443",
+            "x.example/feed",
+            "X.Example/",
+            " x.example",
+            "//x.example",
+            "X。example",
+            "u:p@x.example",
+        )
+    ),
+    ("prefix\thttps://x.example/a\t\tr", record(source="x.example/a/b"), "blocked.prefix"),
+    ("prefix\thttps://x.example/a\t\tr", record(source="x.example/b"), ""),
+    ("host\tx.example\t\tr", record(url="\ufeffhttps://x.example/a"), "blocked.host"),
+    ("url\thttps://x.example/a\t\tr", record(url="(hxxps://X.example/a)"), "blocked.url"),
     ("host\t1.2.3.4\t\tr", record(url="http://16909060/"), "blocked.host"),
     ("host\tbücher.example\t\tr", record(url="https://xn--bcher-kva.example/"), "blocked.host"),
     ("prefix\thttps://x.example/a/\t\tr", record(url="http://x.example/a/b?q"), "blocked.prefix"),
@@ -66,6 +82,24 @@ def test_an_entry_without_reference_is_named_by_its_line(tmp_path: Path) -> None
 def test_a_url_that_cannot_be_read_is_unscanned_where_lists_have_addresses(tmp_path: Path) -> None:
     assert found(listed(tmp_path / "a", "host\tx.example\t\tr"), record(url="/relative")) == [("unscanned", "url")]
     assert found(listed(tmp_path / "b", f"content\t{SHA256}\t\tr"), record(url="/relative")) == []
+
+
+@pytest.mark.parametrize("url", ["-https://x.example/", "N/A", "https://x[.]example/", "localhost:80"])
+def test_a_url_that_is_not_plainly_an_address_is_unscanned(tmp_path: Path, url: str) -> None:
+    assert found(listed(tmp_path, "host\tx.example\tpurge\tr"), record(url=url)) == [("unscanned", "url")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["wiki-zh 2024.1", "part-0001.parquet", "v1.0:final", "hdfs:///data", "N/A", "a.b (c)", "crawl of http://a b", ""],
+)
+def test_a_source_that_is_a_name_is_not_unscanned(tmp_path: Path, source: str) -> None:
+    assert found(listed(tmp_path, "host\tx.example\t\tr"), record(source=source)) == []
+
+
+@pytest.mark.parametrize("source", ["https://x[.]example/", "-https://x.example/", "hxxps://x,example"])
+def test_a_source_that_begins_as_a_url_and_is_none_is_unscanned(tmp_path: Path, source: str) -> None:
+    assert found(listed(tmp_path, "host\tx.example\t\tr"), record(source=source)) == [("unscanned", "source")]
 
 
 def test_a_record_without_url_is_not_unscanned(tmp_path: Path) -> None:

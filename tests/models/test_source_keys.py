@@ -74,7 +74,21 @@ def test_pages_count_for_their_registrable_domain(url: str, expected: str) -> No
 
 @pytest.mark.parametrize(
     "url",
-    [None, "", " ", "/path", "http://", "http://a b/", "mailto:a@example.org", "urn:isbn:1", "http://(unknown)/"],
+    [
+        None,
+        "",
+        " ",
+        "/path",
+        "http://",
+        "http://a b/",
+        "mailto:a@example.org",
+        "urn:isbn:1",
+        "http://(unknown)/",
+        "N/A",
+        "null",
+        "4711",
+        "-",
+    ],
 )
 def test_what_cannot_be_read_is_unknown_and_nothing_else_is(url: str | None) -> None:
     assert key(url) == UNKNOWN_SOURCE
@@ -110,13 +124,32 @@ def test_of_shared_sites_the_longest_prefix_decides(url: str, expected: str) -> 
 
 
 PIECES = st.sampled_from(
-    [*"aZ.-/?#:@\\ é", "%41", "..", "x.example", "http://", "HTTPS://", "code.example", "/teams", ":80", "//", "\t"]
+    [
+        *"aZ.-/?#:@\\ é",
+        "%41",
+        "..",
+        "x.example",
+        "http://",
+        "HTTPS://",
+        "code.example",
+        "/teams",
+        ":80",
+        "//",
+        "\t",
+        '"',
+        "(",
+        ")",
+        "\ufeff",
+        "host",
+        "4711",
+    ]
 )
 
 
 @given(st.lists(st.lists(PIECES, max_size=8).map("".join), max_size=8), st.sampled_from([RULES, SHARED]))
+@example(['"x.example"/a', "(x.example)", "(x.example)/a", "4711?x", "N/A"], RULES)
 @example(["http:/x.example/", "x.example:80/", "user@x.example/a@b"], RULES)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_keys_made_together_are_those_of_each_url(urls: list[str], rules: SourceRules) -> None:
     expected = [web_key(canonical_url(url), rules) for url in urls]
     assert keys_of_urls(pa.array(urls, pa.string()), rules).to_pylist() == expected

@@ -71,7 +71,7 @@ def test_a_url_lies_under_its_hosts_and_folders_and_under_nothing_else() -> None
     found = {above[at : at + SIZE] for at in range(0, len(above), SIZE)}
     assert found == {
         *(host_mark(host) for host in ("b.a.example", "a.example")),
-        *(folder_mark(f"b.a.example{path}") for path in ("/", "/x/", "/x/y/")),
+        *(folder_mark(f"b.a.example{path}") for path in ("/", "/x/", "/x/y/", "/x/y/z.html/")),
     }
     assert marks_of(pa.array([None, ""], pa.string())) == ([bytes(SIZE)] * 2, [b"", b""])
 
