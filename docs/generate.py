@@ -322,6 +322,10 @@ _MANIFEST = (
     ("shards, inputs", "how many; path, size and SHA-256 of each"),
     ("twins, gone", "pairs of shards with the same content; shards that left"),
     ("notices", "sentences that the people of the release must be told"),
+    (
+        "purged",
+        "what they say: `records`, `contents`, how many are `new`, titles of `lists`, and whether there are `earlier` releases; empty for none",
+    ),
     ("withdrawals", "withdrawals, lifted ones too: id, kind, basis, dates, records and the release since which"),
     ("restricted", "root of quarantine and dead letters, empty where it is the output"),
     (
@@ -350,7 +354,13 @@ _MANIFEST = (
     ("files", "`path`, `size`, `sha256` of every file; `records` and `object` of parts"),
 )
 _SUMMARY = (
-    ("reasons", "records by `category⇥action`"),
+    ("reasons", "records by `category⇥action`, the action being what a rule asked for"),
+    (
+        "fates",
+        "records by `category⇥fate`: what became of them, for whatever reason: `keep`, `redact`, `quarantine`, `drop`, `dead`; one redacted for other values "
+        "counts as kept where something of the category is left in it; withdrawals are one category, `withdrawn`",
+    ),
+    ("applied", "records that each `rule⇥action⇥tagger` applied to, whichever decided"),
     ("flow", "records that were not simply kept by `action⇥rule⇥tagger` of the reason that decided: each once"),
     ("errors", "dead letters by class"),
     ("dead_by_shard, dead_shards", "shards with most dead letters; how many shards have any"),

@@ -541,7 +541,8 @@ def released_facts(released: Released) -> tuple[dict[str, Any], dict[str, Any]]:
         **{name: released.counts[name] for name in TOTALS},
     }
     files = [[f.place, f.name, f.object, f.size, f.sha256, f.records] for f in released.files]
-    return row, {"files": files, "purged": [list(each) for each in released.purged]}
+    body = {"files": files, "purged": [list(each) for each in released.purged]}
+    return row, body | {"fates": dict(released.fates), "applied": dict(released.applied)}
 
 
 def _split(columns: Mapping[str, list[Any]], row: int, body: Mapping[str, Any]) -> Split:
@@ -567,6 +568,8 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         orjson.loads(facts["flow"]),
         orjson.loads(facts["works"]),
         orjson.loads(facts["causes"]),
+        body.get("fates", {}),
+        body.get("applied", {}),
     )
     return Row(
         split,

@@ -15,6 +15,7 @@ from models.causes import causes_of
 from models.digest import digest_of
 from models.documents import Documents
 from models.errors import ConservationError
+from models.fates import applied_of, fates_of
 from models.files import changed
 from models.job import Job
 from models.keys import same_key
@@ -35,7 +36,7 @@ from models.view import octets
 from models.withdrawals import REASON
 from models.writers import TableWriter
 
-VERSION = 7
+VERSION = 8
 """Version of everything that turns findings into output; part of every release digest."""
 
 PRIVATE_ID = "[PERSONAL]"
@@ -60,6 +61,8 @@ class Released:
             decided; the tagger is empty for the state of a source. Dead letters are in ``errors``.
         works: how many records match each registered work, and the longest span in characters, see :func:`works_of`.
         causes: how many records were removed for what was found in them, and by what alone, see :func:`models.causes.causes_of`.
+        fates: what became of the records with each category, see :func:`models.fates.fates_of`.
+        applied: how many records each rule applied to, see :func:`models.fates.applied_of`.
     """
 
     digest: str
@@ -72,6 +75,8 @@ class Released:
     flow: Mapping[str, int] = field(default_factory=dict)
     works: Mapping[str, Sequence[int]] = field(default_factory=dict)
     causes: Mapping[str, int] = field(default_factory=dict)
+    fates: Mapping[str, int] = field(default_factory=dict)
+    applied: Mapping[str, int] = field(default_factory=dict)
 
 
 MOST_WORKS = 256
@@ -295,7 +300,14 @@ class ReleasePass:
                     f"{self.split.name}: {written.get(place, 0)} records written to {place}, {counts[count]} expected"
                 )
         doors, purged = self._doors(), tuple((*each, count) for each, count in sorted(self._purged.items()))
-        figures = (self._flow(), works_of(self.known.findings), causes_of(self.verdicts.outcomes.values()))
+        outcomes = self.verdicts.outcomes.values()
+        figures = (
+            self._flow(),
+            works_of(self.known.findings),
+            causes_of(outcomes),
+            fates_of(outcomes),
+            applied_of(outcomes),
+        )
         return Released(digest, tuple(files), counts, doors, self._reasons(), self._errors(), purged, *figures)
 
     def _audit_row(self, row: int, outcome: Outcome) -> dict[str, Any]:

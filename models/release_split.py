@@ -128,6 +128,8 @@ def _to_json(released: Released, counted: pa.Table) -> str:
         "flow": dict(released.flow),
         "works": {work: list(figures) for work, figures in released.works.items()},
         "causes": dict(released.causes),
+        "fates": dict(released.fates),
+        "applied": dict(released.applied),
         "breakdown": as_text(counted),
     }
     return json.dumps(facts, sort_keys=True, ensure_ascii=False) + "\n"
@@ -147,4 +149,6 @@ def _from_json(text: bytes) -> Released:
         facts["flow"],
         facts["works"],
         facts["causes"],
+        facts["fates"],
+        facts["applied"],
     )

@@ -25,6 +25,8 @@ class Figures:
 
     Attributes:
         reasons: how many records each ``category\\taction`` applied to.
+        fates: what became of the records with each category, as ``category\\tfate``, see :func:`models.fates.fates_of`.
+        applied: how many records each ``rule\\taction\\ttagger`` applied to, whichever decided.
         flow: how many records left by each ``action\\trule\\ttagger``, see :class:`models.release_pass.Released`.
         errors: how many dead letters of each class.
         dead_by_shard: shards with most dead letters, and how many; at most :data:`SHARDS`.
@@ -43,6 +45,8 @@ class Figures:
     """
 
     reasons: Mapping[str, int] = field(default_factory=dict)
+    fates: Mapping[str, int] = field(default_factory=dict)
+    applied: Mapping[str, int] = field(default_factory=dict)
     flow: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     dead_by_shard: Sequence[Sequence[Any]] = ()
@@ -67,11 +71,13 @@ class Figures:
 
 def gather(rows: Iterable[Row]) -> Figures:
     """Add up the rows of a catalogue."""
-    reasons, flow, errors, dead = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    reasons, fates, applied, flow, errors, dead = (Counter[str]() for _ in range(6))
     languages: dict[str, list[int]] = {}
     works, causes = MatchedWorks(), Causes()
     for row in rows:
         reasons.update(row.release.reasons)
+        fates.update(row.release.fates)
+        applied.update(row.release.applied)
         flow.update(row.release.flow)
         errors.update(row.release.errors)
         if row.release.counts["dead"]:
@@ -84,6 +90,8 @@ def gather(rows: Iterable[Row]) -> Figures:
             known[1] += characters
     return Figures(
         dict(sorted(reasons.items())),
+        dict(sorted(fates.items())),
+        dict(sorted(applied.items())),
         dict(sorted(flow.items())),
         dict(sorted(errors.items())),
         [list(item) for item in sorted(dead.items(), key=lambda item: (-item[1], item[0]))[:SHARDS]],

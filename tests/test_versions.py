@@ -51,6 +51,7 @@ VERSIONS = {
         [
             *("models/release_pass.py", "models/release_lines.py", "models/release_rows.py", "models/release_split.py"),
             *(
+                "models/fates.py",
                 "models/redaction.py",
                 "models/purge.py",
                 "models/writers.py",

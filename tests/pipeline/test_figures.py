@@ -19,6 +19,7 @@ from pipeline.changes import changes
 from pipeline.figures import SHARDS, Figures, gather
 
 SMALL = st.integers(1, 50)
+SUMS = ("reasons", "fates", "applied", "flow", "errors")
 MAPS = st.dictionaries(st.sampled_from("abc"), SMALL, max_size=3)
 PAIRS = st.dictionaries(st.sampled_from(["zh", "en", "w1"]), st.tuples(SMALL, SMALL), max_size=3)
 
@@ -26,7 +27,10 @@ PAIRS = st.dictionaries(st.sampled_from(["zh", "en", "w1"]), st.tuples(SMALL, SM
 def row(path: str, dead: int, maps: Mapping[str, Any], works: Mapping[str, Sequence[int]]) -> Row:
     shard = Shard("r", path, 1, "0", "jsonl", "plain", "utf-8", Columns(("text",)), (Cut(0, 1, 0, 1, "0"),), "")
     counts = dict.fromkeys(("read", "clean", "redacted", "quarantined", "dropped"), 0) | {"dead": dead}
-    released = Released("d", (), counts, pa.table({}), maps["reasons"], maps["errors"], (), maps["flow"], works)
+    sums = (maps.get("fates", {}), maps.get("applied", {}))
+    released = Released(
+        "d", (), counts, pa.table({}), maps["reasons"], maps["errors"], (), maps["flow"], works, {}, *sums
+    )
     known = Known("k", (), ())
     return Row(shard.splits()[0], "s", (), known, "c", 0, 0, 0, released, {}, "name", {}, maps["languages"])
 
@@ -36,7 +40,7 @@ ROWS = st.lists(
         row,
         st.sampled_from([f"{n:02}.jsonl" for n in range(30)]),
         st.integers(0, 9),
-        st.fixed_dictionaries({"reasons": MAPS, "errors": MAPS, "flow": MAPS, "languages": PAIRS}),
+        st.fixed_dictionaries(dict.fromkeys(SUMS, MAPS) | {"languages": PAIRS}),
         PAIRS,
     ),
     max_size=40,
@@ -48,7 +52,7 @@ def test_figures_are_the_sums_of_their_splits_in_any_order(rows: list[Row]) -> N
     found = gather(rows)
     assert found == gather(rows[::-1])
     assert Figures.from_dict(found.to_dict()) == found
-    for name in ("reasons", "flow", "errors"):
+    for name in SUMS:
         sums = getattr(found, name)
         for key in "abc":
             assert sums.get(key, 0) == sum(getattr(each.release, name).get(key, 0) for each in rows)
