@@ -35,6 +35,7 @@ from pipeline.removals import in_manifest, moves_of
 from pipeline.report import PAGES, render_report
 from pipeline.report_reading import false_blacklistings
 from pipeline.report_rollups import rollups_of
+from pipeline.report_words import Words
 from pipeline.source_decisions import enter_changes, overridden, with_override_basis
 from pipeline.waiting import published_as
 from pipeline.withdrawals import manifest_rows, with_withdrawn
@@ -189,7 +190,8 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         ],
     }
     contents = purged.purged(catalogue.rows(), manifest, purged.previous(corpus))
-    manifest["notices"] = purged.notices(contents, manifest)
+    manifest["purged"] = found = purged.facts(contents, manifest)
+    manifest["notices"] = purged.told(found, Words(LANGUAGES[0]))
     with corpus.releases.staging() as folder:
         for table, name in _KEPT.items():
             shutil.copyfile(store.local(outcome.catalogue[name]), folder / table)

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models.catalogue import Row
+from models.purge import EARLIER
 from pipeline.corpus import Corpus
+from pipeline.report_words import Words
 
 FILE = "purged.json"
 _FORMAT = 1
@@ -38,16 +40,32 @@ def previous(corpus: Corpus) -> dict[str, Any]:
     return found
 
 
-def notices(table: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    """Return what a release's people must be told of the table; nothing if nothing is purged."""
+def facts(table: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the manifest says of the table: ``records``, ``contents``, how many of these are ``new``, titles of ``lists``, and whether there are
+    ``earlier`` releases; empty if nothing is purged."""
     here = [entry for entry in table.get("purged", []) if entry["count"]]
     if not here:
+        return {}
+    return {
+        "records": sum(entry["count"] for entry in here),
+        "contents": len(here),
+        "new": sum(entry["run"] == manifest["run"] for entry in here),
+        "lists": sorted({title for entry in here for title in entry["lists"]}),
+        "earlier": manifest["base"] > 0,
+    }
+
+
+def told(found: Mapping[str, Any], said: Words) -> list[str]:
+    """Return what a release's people must be told of the table; nothing if nothing is purged.
+
+    Args:
+        found: see :func:`facts`.
+    """
+    if not found:
         return []
-    new = [entry for entry in here if entry["run"] == manifest["run"]]
-    records = sum(entry["count"] for entry in here)
-    lists = ", ".join(sorted({title for entry in here for title in entry["lists"]}))
-    return [
-        f"{records:,} {'record is' if records == 1 else 'records are'} purged (contents: {len(here):,}, new: {len(new):,}) by: {lists}. Nothing of them is kept "
-        f"in the release but hash and date, in {FILE}. Your law may oblige you to report them, and to keep or destroy the input that held "
-        "them: see to it now. Earlier releases still hold their text until: winnow gc"
-    ]
+    titles = (said.plain("notice.earlier_list") if title == EARLIER else title for title in found["lists"])
+    lists = said.plain("notice.comma").join(titles)
+    figures = {"contents": found["contents"], "new": found["new"], "lists": lists, "file": FILE}
+    notice = said.plain_count("notice.purged", found["records"], **figures)
+    # A first release has none before it that could still hold the text.
+    return [notice + said.plain("notice.earlier") if found["earlier"] else notice]

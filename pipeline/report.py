@@ -12,7 +12,7 @@ from models.causes import TERM
 from models.errors import ConservationError
 from models.sources import BLACKLISTED, HOLD
 from pipeline.figures import Figures
-from pipeline.report_changes import changes_section, orders_section
+from pipeline.report_changes import changes_section, notices_section, withdrawals_section
 from pipeline.report_findings import (
     origin_section,
     personal_section,
@@ -27,6 +27,7 @@ from pipeline.report_overrides import overridden_section
 from pipeline.report_plots import stacked_bar
 from pipeline.report_removals import one_cause, removals_section
 from pipeline.report_rollups import rollups_section
+from pipeline.report_rules import rules_table
 from pipeline.report_sources import sources_section, state_counts
 from pipeline.report_tables import basis_section, dead_section, languages_section
 from pipeline.report_words import Words, rule_names
@@ -91,10 +92,10 @@ def _sections(
     manifest: Mapping[str, Any], sources: pa.Table, figures: Figures, said: Words
 ) -> list[tuple[str, Markup | None]]:
     counts, policy, taggers = manifest["counts"], manifest["policy"], manifest["taggers"]
-    reasons = figures.reasons
+    fates, names = figures.fates, rule_names(policy, said.language)
     return [
         ("totals", _totals(counts, said)),
-        ("flow", _flow(counts, figures, rule_names(policy, said.language), said)),
+        ("flow", _flow(counts, figures, names, said)),
         ("changes", changes_section(figures.changes, manifest["base"], said)),
         (
             "sources",
@@ -103,18 +104,18 @@ def _sections(
         ("rollups", rollups_section(figures.rollups, said)),
         ("removals", removals_section(figures, manifest.get("removals"), policy, counts, said)),
         ("overridden", overridden_section(manifest.get("overridden"), said)),
-        ("risks", risks_section(reasons, manifest.get("coverage"), policy, said)),
-        ("personal", personal_section(reasons, "personal" in taggers, said)),
+        ("risks", risks_section(fates, manifest.get("coverage"), policy, said)),
+        ("personal", personal_section(fates, "personal" in taggers, said)),
         (
             "works",
             works_section(figures, manifest.get("works") or {}, "fingerprint" in taggers, said),
         ),
-        ("provenance", origin_section(reasons, "provenance", "provenance" in taggers, said)),
-        ("blocked", origin_section(reasons, "blocked", "blocked" in taggers, said)),
-        ("notices", orders_section(manifest.get("notices"), said)),
-        ("withdrawals", orders_section(manifest.get("withdrawals"), said)),
-        ("reasons", reasons_section(reasons, said)),
-        ("languages", languages_section(figures.languages, counts, said)),
+        ("provenance", origin_section(fates, "provenance", "provenance" in taggers, said)),
+        ("blocked", origin_section(fates, "blocked", "blocked" in taggers, said)),
+        ("notices", notices_section(manifest.get("notices"), manifest.get("purged"), said)),
+        ("withdrawals", withdrawals_section(manifest.get("withdrawals"), said)),
+        ("reasons", reasons_section(fates, said)),
+        ("languages", languages_section(figures, counts, said)),
         ("dead", dead_section(counts, figures, said)),
         ("basis", basis_section(manifest, said)),
         ("glossary", _glossary(policy, said)),
@@ -260,9 +261,13 @@ def _totals(counts: Mapping[str, int], said: Words) -> Markup:
 
 
 def _flow(counts: Mapping[str, int], figures: Figures, rules: Mapping[str, str], said: Words) -> Markup:
-    found = causes(counts, figures.flow, figures.errors, said, rules)
-    figure = '<p>{lead}</p><figure><div class="scroll">{plot}</div></figure>'
-    return fill(figure, lead=said("flow.lead"), plot=flow_plot(counts, found, said))
+    found = causes(counts, figures, said, rules)
+    return fill(
+        '<p>{lead}</p><figure><div class="scroll">{plot}</div></figure>{rules}',
+        lead=said("flow.lead"),
+        plot=flow_plot(counts, found, said),
+        rules=rules_table(figures, rules, said),
+    )
 
 
 def _glossary(policy: Mapping[str, Any], said: Words) -> Markup:

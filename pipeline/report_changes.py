@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.purged import told as purged_told
 from pipeline.report_markup import NONE, Markup, fill, joined, name, number, table
 from pipeline.report_sources import badge
 from pipeline.report_words import Words
 
 ORDERS = 100
-"""Notices and withdrawals that are shown, the newest first."""
+"""Withdrawals that are shown, the newest first."""
 
 
 def changes_section(changes: Mapping[str, Any], base: int, said: Words) -> Markup:
@@ -97,42 +98,43 @@ def _state_changes(sources: Mapping[str, Any], said: Words) -> Markup:
     return fill("{table}<p>{more}</p>", table=table("moved", [*heads, ("n", said("sources.read"))], rows), more=more)
 
 
-_COLUMNS = {
-    "id": ("id",),
-    "kind": ("kind",),
-    "basis": ("basis",),
-    "received": ("received",),
-    "release": ("release", "since", "since_release", "in_force_since"),
-    "days": ("days", "days_to_effect"),
-    "records": ("records",),
-}
-"""Columns of notices and withdrawals, and the keys that a manifest may have them under."""
+def notices_section(notices: Sequence[str] | None, purged: Mapping[str, Any] | None, said: Words) -> Markup | None:
+    """Return what the people of the release must be told, in the page's language; None if a manifest does not speak of it.
 
-
-def orders_section(orders: Sequence[Any] | None, said: Words) -> Markup | None:
-    """Return notices, which are sentences, or withdrawals, which are rows; None if a manifest does not speak of them."""
-    if orders is None:
+    Args:
+        notices: sentences as in the manifest, in English; they stand only where the manifest has no figures to say them anew.
+        purged: as in the manifest, see :func:`pipeline.purged.facts`.
+    """
+    if notices is None:
         return None
-    if orders and isinstance(orders[0], str):
-        return joined(fill("<p>{order}</p>", order=order) for order in orders)
-    if not orders:
+    told = purged_told(purged, said) if purged else notices
+    if not told:
         return fill("<p>{none}</p>", none=said("orders.none"))
-    shown = sorted(orders, key=lambda order: (str(order.get("received", "")), str(order.get("id", ""))), reverse=True)
-    columns = [each for each in _COLUMNS if any(_value(order, each) is not None for order in orders)]
+    return joined(fill("<p>{each}</p>", each=each) for each in told)
+
+
+_COLUMNS = ("id", "kind", "basis", "received", "release", "days", "records")
+
+
+def withdrawals_section(withdrawals: Sequence[Mapping[str, Any]] | None, said: Words) -> Markup | None:
+    """Return withdrawals, the newest first; None if a manifest does not speak of them."""
+    if withdrawals is None:
+        return None
+    if not withdrawals:
+        return fill("<p>{none}</p>", none=said("orders.none"))
+    shown = sorted(withdrawals, key=lambda each: (str(each.get("received", "")), str(each.get("id", ""))), reverse=True)
+    columns = [column for column in _COLUMNS if any(each.get(column) is not None for each in withdrawals)]
     rows = [
-        fill("<tr>{cells}</tr>", cells=joined(_cell(_value(order, column)) for column in columns))
-        for order in shown[:ORDERS]
+        fill("<tr>{cells}</tr>", cells=joined(_cell(column, each.get(column), said) for column in columns))
+        for each in shown[:ORDERS]
     ]
     heads = [("n" if column in ("days", "records") else "", said(f"orders.{column}")) for column in columns]
-    cut = said("orders.cut", shown=ORDERS, all=len(orders)) if len(orders) > ORDERS else Markup("")
+    cut = said("orders.cut", shown=ORDERS, all=len(withdrawals)) if len(withdrawals) > ORDERS else Markup("")
     return fill("{table}<p>{cut}</p>", table=table("orders", heads, rows), cut=cut)
 
 
-def _value(order: Mapping[str, Any], column: str) -> Any:
-    return next((order[key] for key in _COLUMNS[column] if order.get(key) is not None), None)
-
-
-def _cell(value: Any) -> Markup:
+def _cell(column: str, value: Any, said: Words) -> Markup:
     if isinstance(value, int):
         return number(value)
-    return fill("<td>{value}</td>", value=NONE if value is None else name(str(value)))
+    words = NONE if value is None else name(said.name(f"withdrawal.{column}.{value}", str(value)))
+    return fill("<td>{value}</td>", value=words)

@@ -11,7 +11,8 @@ from pipeline.report_markup import NONE, Markup, fill, joined, name, number, tab
 from pipeline.report_plots import count_bar
 from pipeline.report_words import Words
 
-Reasons = Mapping[str, int]
+Fates = Mapping[str, int]
+"""Records by ``category\\tfate``, see :func:`models.fates.fates_of`."""
 _INITIALS = frozenset({"cn", "hk", "iban", "id", "ip", "mac", "nhs", "rrn", "ssn", "uk", "url", "us"})
 _GROUPS = {"personal": "personal", "copyright": "copyright", "provenance": "provenance", "blocked": "blocked"}
 
@@ -21,30 +22,30 @@ def group_of(category: str) -> str:
     return "risk" if re.match(r"A\.\d", category) else _GROUPS.get(category.split(".")[0], "other")
 
 
-def by_category(reasons: Reasons, group: str) -> dict[str, dict[str, int]]:
-    """Return the records of each category of a group by action, the strictest action first."""
+def by_category(fates: Fates, group: str) -> dict[str, dict[str, int]]:
+    """Return the records of each category of a group by what became of them, the strictest first."""
     found: dict[str, dict[str, int]] = {}
-    for key, records in reasons.items():
-        category, _, action = key.rpartition("\t")
+    for key, records in fates.items():
+        category, _, fate = key.rpartition("\t")
         if group_of(category) == group:
-            found.setdefault(category, {})[action] = records
+            found.setdefault(category, {})[fate] = records
     return {
-        category: dict(sorted(actions.items(), key=lambda item: (-_strictness(item[0]), item[0])))
-        for category, actions in sorted(found.items(), key=lambda item: (-max(item[1].values()), item[0]))
+        category: dict(sorted(became.items(), key=lambda item: (-_strictness(item[0]), item[0])))
+        for category, became in sorted(found.items(), key=lambda item: (-max(item[1].values()), item[0]))
     }
 
 
-def _strictness(action: str) -> int:
-    return ACTIONS.index(action) if action in ACTIONS else -1
+def _strictness(fate: str) -> int:
+    return ACTIONS.index(fate) if fate in ACTIONS else -1
 
 
 def risks_section(
-    reasons: Reasons, coverage: Mapping[str, Sequence[str]] | None, policy: Mapping[str, Any], said: Words
+    fates: Fates, coverage: Mapping[str, Sequence[str]] | None, policy: Mapping[str, Any], said: Words
 ) -> Markup:
-    """Return every risk of the policy's taxonomy with what looks for it, and the records found, by action."""
+    """Return every risk of the policy's taxonomy with what looks for it, and the records found, by what became of them."""
     taxonomy = load_taxonomy(policy.get("taxonomy", "tc260-003"))
-    found = by_category(reasons, "risk")
-    most = max((records for actions in found.values() for records in actions.values()), default=1)
+    found = by_category(fates, "risk")
+    most = max((records for became in found.values() for records in became.values()), default=1)
     bodies = []
     for section in taxonomy.sections:
         rows = [
@@ -54,7 +55,7 @@ def risks_section(
         title = fill("{id} {name}", id=section.id, name=said.pick(section))
         bodies.append(_group(title, rows))
     if found:  # of another taxonomy
-        rows = [_risk_row(key, Markup(""), actions, coverage, most, said) for key, actions in found.items()]
+        rows = [_risk_row(key, Markup(""), became, coverage, most, said) for key, became in found.items()]
         bodies.append(_group(said("reasons.title"), rows))
     if coverage is None:
         lead = said("risks.unknown")
@@ -64,7 +65,7 @@ def risks_section(
     head = [
         ("", said("risks.risk")),
         ("by", said("risks.by")),
-        ("", said("risks.action")),
+        ("", said("risks.fate")),
         ("n", said("risks.records")),
         ("plot", ""),
     ]
@@ -96,7 +97,7 @@ def _risk_name(risk: Risk, said: Words) -> Markup:
 def _risk_row(
     key: str,
     words: Markup,
-    actions: Mapping[str, int],
+    became: Mapping[str, int],
     coverage: Mapping[str, Sequence[str]] | None,
     most: int,
     said: Words,
@@ -108,16 +109,16 @@ def _risk_row(
         by = joined((name(each) for each in sorted(names)), "<br>")
     else:
         by = fill('<span class="nothing">{nothing}</span>', nothing=said("risks.nothing"))
-    lines = list(actions.items())
+    lines = list(became.items())
     return fill(
         '<tr><th scope="row"><code>{key}</code> {words}</th><td class="by">{by}</td><td>{badges}</td>{records}'
         '<td class="plot">{bars}</td></tr>',
         key=name(key),
         words=words,
         by=by,
-        badges=joined((_badge(action, said) for action, _ in lines), "<br>"),
+        badges=joined((_badge(fate, said) for fate, _ in lines), "<br>"),
         records=_records([records for _, records in lines]),
-        bars=joined(count_bar(action if action in ACTIONS else "other", records, most) for action, records in lines),
+        bars=joined(count_bar(_kind(fate), records, most) for fate, records in lines),
     )
 
 
@@ -127,35 +128,46 @@ def _records(counts: Sequence[int]) -> Markup:
     return fill('<td class="n">{counts}</td>', counts=joined((fill("{n}", n=each) for each in counts), "<br>"))
 
 
-def _badge(action: str, said: Words) -> Markup:
-    kind = action if action in ACTIONS else "other"
-    word = said.name(f"action.{action}", action)
-    return fill('<span class="action {kind}">{word}</span>', kind=kind, word=word)
+def _badge(fate: str, said: Words) -> Markup:
+    """Return as a badge what became of records."""
+    return fill('<span class="action {kind}">{word}</span>', kind=_kind(fate), word=said.name(f"fate.{fate}", fate))
+
+
+def asked(action: str, said: Words) -> Markup:
+    """Return as a badge what a rule asked for."""
+    return fill(
+        '<span class="action {kind}">{word}</span>', kind=_kind(action), word=said.name(f"action.{action}", action)
+    )
+
+
+def _kind(fate: str) -> str:
+    """Return the style sheet's class of a fate or an action."""
+    return fate if fate in ACTIONS else "other"
 
 
 def categories_table(found: Mapping[str, Mapping[str, int]], words: Callable[[str], str], said: Words) -> Markup:
-    """Return categories with their names and the records of each action."""
-    most = max(records for actions in found.values() for records in actions.values())
+    """Return categories with their names and the records by what became of them."""
+    most = max(records for became in found.values() for records in became.values())
     rows = [
         fill(
             '<tr><th scope="row">{words}<small><code>{category}</code></small></th><td>{badge}</td>{records}'
             '<td class="plot">{bar}</td></tr>',
             category=name(category),
             words=words(category),
-            badge=_badge(action, said),
+            badge=_badge(fate, said),
             records=number(records),
-            bar=count_bar(action if action in ACTIONS else "other", records, most),
+            bar=count_bar(_kind(fate), records, most),
         )
-        for category, actions in found.items()
-        for action, records in actions.items()
+        for category, became in found.items()
+        for fate, records in became.items()
     ]
-    head = [("", said("reasons.category")), ("", said("risks.action")), ("n", said("risks.records")), ("plot", "")]
+    head = [("", said("reasons.category")), ("", said("risks.fate")), ("n", said("risks.records")), ("plot", "")]
     return table("reasons", head, rows)
 
 
-def reasons_section(reasons: Reasons, said: Words) -> Markup | None:
-    """Return the reasons that no other section has: states of sources, records that were not scanned. None if there are none."""
-    found = by_category(reasons, "other")
+def reasons_section(fates: Fates, said: Words) -> Markup | None:
+    """Return the reasons that no other section has: states of sources, withdrawals, records that were not scanned. None if there are none."""
+    found = by_category(fates, "other")
     return categories_table(found, lambda category: category_name(category, said), said) if found else None
 
 
@@ -168,37 +180,41 @@ def category_name(category: str, said: Words) -> str:
     return said.name(f"category.{category}", general)
 
 
-def origin_section(reasons: Reasons, group: str, is_looked_for: bool, said: Words) -> Markup | None:
-    """Return what was found of ``provenance`` or ``blocked``; None if nothing was, and nobody looked."""
-    found = by_category(reasons, group)
+def origin_section(fates: Fates, group: str, is_looked_for: bool, said: Words) -> Markup:
+    """Return what was found of ``provenance`` or ``blocked``, or that nothing was, or that nobody looked."""
+    found = by_category(fates, group)
     if not found:
-        return fill("<p>{none}</p>", none=said(f"{group}.none")) if is_looked_for else None
+        return fill("<p>{none}</p>", none=said(f"{group}.none" if is_looked_for else f"{group}.off"))
     return categories_table(found, lambda category: category_name(category, said), said)
 
 
-def personal_section(reasons: Reasons, is_looked_for: bool, said: Words) -> Markup:
-    """Return records with personal data, by class and by what was done."""
-    found = by_category(reasons, "personal")
+def personal_section(fates: Fates, is_looked_for: bool, said: Words) -> Markup:
+    """Return records with personal data, by class and by what became of them."""
+    found = by_category(fates, "personal")
     if not found:
         return fill("<p>{none}</p>", none=said("personal.none" if is_looked_for else "personal.off"))
-    actions = ("redact", "quarantine", "drop")
-    most = max(records for counts in found.values() for records in counts.values())
+    seen = {fate for became in found.values() for fate in became}
+    columns = ["redact", "quarantine", "drop", *(["keep"] if "keep" in seen else [])]
+    most = max(records for became in found.values() for records in became.values())
     rows = [
         fill(
             '<tr><th scope="row">{words}<small><code>{category}</code></small></th>{counts}<td class="plot">{bars}</td></tr>',
             words=name(entity_name(category.partition(".")[2], said)),
             category=name(category),
-            counts=joined(number(counts.get(action, 0)) for action in actions),
-            bars=joined(count_bar(action, counts[action], most) for action in actions if action in counts),
+            counts=joined(number(became.get(fate, 0)) for fate in columns),
+            bars=joined(count_bar(fate, became[fate], most) for fate in columns if fate in became),
         )
-        for category, counts in found.items()
+        for category, became in found.items()
     ]
     head = [
         ("", said("personal.class")),
-        *(("n", said(f"personal.{action}")) for action in actions),
+        *(("n", said(f"personal.{fate}")) for fate in columns),
         ("plot", ""),
     ]
-    return fill("<p>{lead}</p>{table}", lead=said("personal.lead"), table=table("personal", head, rows))
+    kept = fill(" {kept}", kept=said("personal.kept")) if "keep" in seen else Markup("")
+    return fill(
+        "<p>{lead}{kept}</p>{table}", lead=said("personal.lead"), kept=kept, table=table("personal", head, rows)
+    )
 
 
 def entity_name(entity: str, said: Words) -> str:
@@ -214,8 +230,9 @@ def works_section(figures: Figures, told: Mapping[str, Mapping[str, str]], is_lo
         told: what their indexes say of them, see :func:`models.matched_works.told_of`.
     """
     works, found = figures.works, figures.works_found
+    claims = _claims(figures.fates, said)
     if not works:
-        return fill("<p>{none}</p>", none=said("works.none" if is_looked_for else "works.off"))
+        return fill("<p>{none}</p>{claims}", none=said("works.none" if is_looked_for else "works.off"), claims=claims)
     most = max(records for _, records, _ in works)
     rows = [
         fill(
@@ -235,7 +252,18 @@ def works_section(figures: Figures, told: Mapping[str, Mapping[str, str]], is_lo
         ("plot", ""),
     ]
     cut = fill(" {cut}", cut=said("works.cut", shown=len(works))) if found > len(works) else Markup("")
-    return fill("<p>{lead}{cut}</p>{table}", lead=lead, cut=cut, table=table("works", head, rows))
+    return fill(
+        "<p>{lead}{cut}</p>{table}{claims}", lead=lead, cut=cut, table=table("works", head, rows), claims=claims
+    )
+
+
+def _claims(fates: Fates, said: Words) -> Markup:
+    """Return the records by what is claimed of the works and by what became of them; nothing where no rule spoke of any."""
+    found = by_category(fates, "copyright")
+    if not found:
+        return Markup("")
+    by_claim = categories_table(found, lambda category: category_name(category, said), said)
+    return fill("<h3>{title}</h3>{table}", title=said("works.by_claim"), table=by_claim)
 
 
 def _work(work: str, told: Mapping[str, str]) -> Markup:

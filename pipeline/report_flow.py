@@ -6,8 +6,9 @@ from unicodedata import east_asian_width
 
 from models.errors import ConservationError
 from models.policy import ACTIONS
-from pipeline.report_findings import category_name
+from pipeline.figures import Figures
 from pipeline.report_markup import Markup, fill, joined
+from pipeline.report_rules import flow_of, rule_title
 from pipeline.report_words import Words
 
 MOST = 7
@@ -18,7 +19,8 @@ _KINDS = {"clean": "clean", "quarantined": "quarantine", "dropped": "dropped", "
 _WIDE, _LEFT, _MIDDLE, _RIGHT, _NODE = 1000, 92, 372, 862, 11
 _TALL, _THIN, _SLOT, _GAP, _APART = 210.0, 2.5, 19.0, 4.0, 16.0
 """Of the picture, in its own units: height of all that was read, of the thinnest band, of a line, between causes, between doors."""
-_WORDS = 58
+_WORDS, _BY = 58, 20
+"""Width of the words of a cause, and at most of the detector among them."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,19 @@ class Cause:
     """What sent records to a door."""
 
     door: str
-    label: str
+    title: str
     kind: str
     records: int
+    by: str = ""
+
+    @property
+    def label(self) -> str:
+        """Words for it, cut to the width that there is; the detector stays, by which causes of one title differ."""
+        by = f" · {_cut(self.by, _BY)}" if self.by else ""
+        return _cut(self.title, _WORDS - len(by)) + by
 
 
-def causes(
-    counts: Mapping[str, int], flow: Mapping[str, int], errors: Mapping[str, int], said: Words, rules: Mapping[str, str]
-) -> list[Cause]:
+def causes(counts: Mapping[str, int], figures: Figures, said: Words, rules: Mapping[str, str]) -> list[Cause]:
     """Return every cause, by door and size, the kept records first.
 
     Raises:
@@ -41,25 +48,18 @@ def causes(
     """
     found = [Cause("clean", said.plain("flow.untouched"), "keep", counts["clean"] - counts["redacted"])]
     by_action: dict[str, list[Cause]] = {action: [] for action in ACTIONS}
-    for key, records in sorted(flow.items()):
-        action, rule, tagger = key.split("\t")
+    for (action, rule, tagger), records in flow_of(figures).items():
         kind = "redact" if action == "redact" else _KINDS[_DOORS[action]]
-        by_action[action].append(Cause(_DOORS[action], _label(rule, tagger, said, rules), kind, records))
+        by_action[action].append(Cause(_DOORS[action], rule_title(rule, rules, said), kind, records, tagger))
     for action, count in (("redact", "redacted"), ("quarantine", "quarantined"), ("drop", "dropped")):
         if sum(each.records for each in by_action[action]) != counts[count]:
             raise ConservationError(f"report: {counts[count]} records {count}, their causes do not add up to that")
         found += _largest(by_action[action], said)
     dead = [
-        Cause("dead", said.name(f"error.{error}", error), "dead", records) for error, records in sorted(errors.items())
+        Cause("dead", said.name(f"error.{error}", error), "dead", records)
+        for error, records in sorted(figures.errors.items())
     ]
     return [each for each in [*found, *_largest(dead, said)] if each.records]
-
-
-def _label(rule: str, tagger: str, said: Words, rules: Mapping[str, str]) -> str:
-    if rule.startswith("source:"):
-        return category_name(rule, said)
-    title = rules.get(rule) or said.name(f"category.{rule}", rule)
-    return f"{title} · {tagger}" if tagger else title
 
 
 def _largest(found: Sequence[Cause], said: Words) -> list[Cause]:
@@ -115,7 +115,7 @@ def flow_plot(counts: Mapping[str, int], found: Sequence[Cause], said: Words) ->
         '<svg class="flow" viewBox="0 0 {wide} {tall}" role="img" aria-label="{label}">{bands}{nodes}{labels}</svg>',
         wide=str(_WIDE),
         tall=f"{tall:.0f}",
-        label=said.plain("flow.label") + ": " + "; ".join(f"{_cut(each.label)} {each.records:,}" for each in found),
+        label=said.plain("flow.label") + ": " + "; ".join(f"{each.label} {each.records:,}" for each in found),
         bands=joined(bands),
         nodes=joined(nodes),
         labels=joined(labels),
@@ -144,14 +144,14 @@ def _text(kind: str, x: float, y: float, words: str, records: int) -> Markup:
             '<text class="{kind}" x="{x}" y="{y}"><tspan class="n">{n}</tspan>'
             '<tspan x="{x}" dy="1.15em">{words}</tspan></text>'
         )
-    return fill(template, kind=kind, x=f"{x:g}", y=f"{y:.1f}", n=records, words=_cut(words))
+    return fill(template, kind=kind, x=f"{x:g}", y=f"{y:.1f}", n=records, words=words)
 
 
-def _cut(text: str) -> str:
-    """Cut a text to the width that there is; characters of East Asia are two wide."""
+def _cut(text: str, most: int) -> str:
+    """Cut a text to a width; characters of East Asia are two wide."""
     wide = 0
     for at, char in enumerate(text):
         wide += 2 if east_asian_width(char) in "WF" else 1
-        if wide > _WORDS:
+        if wide > most:
             return text[:at] + "…"
     return text

@@ -1,11 +1,14 @@
 """Markup of the report: everything is escaped unless it is markup already, and how numbers are written."""
 
 import html
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that have no shape."""
 _LONGEST, _HEAD, _TAIL = 96, 72, 20
 NONE = "–"
 """Stands where there is no number."""
@@ -30,9 +33,11 @@ def joined(parts: Iterable[Markup], between: str = "") -> Markup:
 def name(text: str) -> Markup:
     """Return a name that came with the data: set apart from the text round it, and not longer than a line or two.
 
-    Names are hostile: they may hold markup, direction overrides or thousands of characters.
+    Names are hostile: they may hold markup, direction overrides or thousands of characters, or nothing that can be seen.
     """
     short = text if len(text) <= _LONGEST else f"{text[:_HEAD]}…{text[-_TAIL:]}"
+    # Space at an end is not seen, and where there is nothing else the whole name is not.
+    short = re.sub(r"^\s+|\s+$", lambda space: "".join(map(_code_point, space[0])), short)
     return fill('<bdi class="name">{short}</bdi>', short=short)
 
 
@@ -46,10 +51,16 @@ def _written(value: str | int) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text with control, format and direction characters written out."""
+    """Return a text with control, format and direction characters, and letters without a shape, written out."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(f"\\u{{{ord(each):04x}}}" if unicodedata.category(each) in _HIDDEN else each for each in text)
+    return "".join(
+        _code_point(each) if each in _BLANK or unicodedata.category(each) in _HIDDEN else each for each in text
+    )
+
+
+def _code_point(character: str) -> str:
+    return f"\\u{{{ord(character):04x}}}"
 
 
 def percent(part: int, whole: int) -> str:

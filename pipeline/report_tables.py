@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.errors import ConservationError
+from models.purge import PURGE
 from pipeline.figures import Figures
 from pipeline.report_markup import Markup, fill, name, number, percent, table
 from pipeline.report_plots import count_bar
@@ -13,25 +14,29 @@ LANGUAGES = 20
 """Rows of the table; other languages are added up."""
 
 
-def languages_section(languages: Mapping[str, Sequence[int]], counts: Mapping[str, int], said: Words) -> Markup:
-    """Return records and characters by language; entries without a text close the sum.
+def languages_section(figures: Figures, counts: Mapping[str, int], said: Words) -> Markup:
+    """Return records and characters by language; purged records and entries without a text close the sum.
 
     Raises:
         ConservationError: if more records have a language than were read.
     """
+    languages = figures.languages
     if not languages:
         return fill("<p>{unknown}</p>", unknown=said("languages.unknown" if counts["read"] else "orders.none"))
-    whole, characters = (sum(figures[at] for figures in languages.values()) for at in (0, 1))
+    whole, characters = (sum(each[at] for each in languages.values()) for at in (0, 1))
     if whole > counts["read"]:
         raise ConservationError(f"report: {whole} records have a language, {counts['read']} were read")
     ordered = sorted(languages.items(), key=lambda item: (-item[1][0], item[0]))
     rows = [(_language(code, said), records, points) for code, (records, points) in ordered[:LANGUAGES]]
     if rest := ordered[LANGUAGES:]:
-        records, points = (sum(figures[at] for _, figures in rest) for at in (0, 1))
+        records, points = (sum(each[at] for _, each in rest) for at in (0, 1))
         rows.append((said.count("languages.other", len(rest)), records, points))
-    if counts["read"] > whole:
-        rows.append((fill("<em>{dead}</em>", dead=said("languages.dead")), counts["read"] - whole, 0))
-    most = max(figures[1] for figures in rows)
+    # Of a purged record nothing is known, its language neither.
+    purged = min(figures.fates.get(f"{PURGE}\tdrop", 0), counts["read"] - whole)
+    for key, records in (("purged", purged), ("dead", counts["read"] - whole - purged)):
+        if records:
+            rows.append((fill("<em>{what}</em>", what=said(f"languages.{key}")), records, 0))
+    most = max(each[1] for each in rows)
     row = (
         '<tr><th scope="row">{what}</th>{records}<td class="n">{share}</td>{characters}<td class="n">{of}</td>'
         '<td class="plot">{bar}</td></tr>'

@@ -54,14 +54,18 @@ class Words:
         one, bar, many = self._messages[key][self.language].partition("|")
         return fill(many if bar and n != 1 else one, n=n, **values)
 
+    def plain_count(self, key: str, n: int, **values: str | int) -> str:
+        """Return a message with a number ``n`` that has no markup, in the form that the number asks for."""
+        one, bar, many = self._messages[key][self.language].partition("|")
+        return _plain(many if bar and n != 1 else one, {"n": n, **values})
+
     def rest(self, key: str, n: int) -> Markup:
         """Return a paragraph on the ``n`` rows that a table leaves out; nothing if there is none."""
         return fill("<p>{rest}</p>", rest=self(key, n=n)) if n else Markup("")
 
     def plain(self, key: str, **values: str | int) -> str:
         """Return a message that has no markup, to be escaped where it is put."""
-        written = {name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
-        return self._messages[key][self.language].format(**written)
+        return _plain(self._messages[key][self.language], values)
 
     def name(self, key: str, otherwise: str) -> str:
         """Return a message that has neither markup nor places, or a text if there is none, to be escaped where it is put."""
@@ -70,6 +74,12 @@ class Words:
     def pick(self, named: Risk | Section) -> str:
         """Return the name of a risk or a section in this language."""
         return named.zh if self.language == "zh" else named.en
+
+
+def _plain(template: str, values: Mapping[str, str | int]) -> str:
+    return template.format(
+        **{name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()}
+    )
 
 
 def rule_names(policy: Mapping[str, Any], language: str) -> dict[str, str]:

@@ -85,7 +85,8 @@ class Page:
         path.write_bytes(base64.b64decode(data))
 
     def pdf(self) -> bytes:
-        """Return the page as it is printed."""
+        """Return the page as it is printed, by the style sheet of paper whatever it was shown by."""
+        self.call("Emulation.setEmulatedMedia", media="print")
         printed = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"]
         return base64.b64decode(printed)
 

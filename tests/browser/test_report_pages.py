@@ -116,6 +116,13 @@ def test_each_language_is_whole(out: Path, page: Page) -> None:
         "[...document.querySelectorAll('h2, h3, thead th, dt, figcaption')].map(e => e.textContent)"
     )
     assert all(re.search("[\u4e00-\u9fff]", words) for words in headings if re.search("[A-Za-z]", words))
+    # In paragraphs and cells, names stand apart.
+    told = page.evaluate(
+        "[...document.querySelectorAll('p, li, tbody td, tbody th')].map(e => { const c = e.cloneNode(true);"
+        " c.querySelectorAll('.name, code, .other').forEach(each => each.remove()); return c.textContent; })"
+    )
+    policy = "cn-tc260-003 2024.1"
+    assert not [w for w in told if re.search("[A-Za-z]", w) and not re.search("[\u4e00-\u9fff]", w) and w != policy]
     page.open(out / PAGES["en"], 1280)
     words = page.evaluate("[...document.querySelectorAll('h2, h3, thead th, dt, p')].map(e => e.textContent)")
     assert not [each for each in words if re.search("[\u4e00-\u9fff]", each) and "中文版" not in each]

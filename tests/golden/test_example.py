@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from conftest import AS_OF, Cli, audit, contents, manifest, shard_of, unpacked
 
 from models.policy import ACTIONS, load_policy
+from models.purge import PURGE
 from models.taggers import BUILT_IN
 from models.verdicts import DOORS
 from pipeline.config import Settings, from_options, read_run_file
@@ -215,6 +217,41 @@ def test_one_run_exercises_every_tagger_door_rule_and_action(everything: Path) -
     assert {reason["action"] for _, reason in found} == set(ACTIONS)
     assert {row["door"] for row in audit(everything)} == set(DOORS)
     assert [row["door"] for row in audit(everything) if row.get("sha256")] == ["dropped"]
+
+
+def test_the_report_tells_what_became_of_records_as_the_audit_has_it(everything: Path) -> None:
+    wanted: Counter[str] = Counter()
+    for row in audit(everything):
+        found = {reason["category"] or reason["policy_rule"] for reason in row["reasons"] or ()}
+        found |= {PURGE} if row.get("sha256") and row["door"] == "dropped" else set()
+        wanted.update(f"{category}\t{row['action']}" for category in found)
+    summary = json.loads((everything / "summary.json").read_text("utf-8"))
+    assert summary["fates"] == wanted
+    assert wanted["source:hold\tdrop"] == 60
+    assert len({key for key in wanted if key.startswith("personal.cn_mobile")}) == 3
+    page = (everything / "report.html").read_text("utf-8")
+    rows = dict(re.findall(r"<code><bdi[^>]*>(personal\.\w+)</bdi></code></small></th>(.*?)<td class=\"plot\"", page))
+    shown = {
+        f"{category}\t{fate}": int(n)
+        for category, cells in rows.items()
+        for fate, n in zip(("redact", "quarantine", "drop"), re.findall(r">(\d+)</td>", cells), strict=True)
+    }
+    assert {key: n for key, n in shown.items() if n} == {k: n for k, n in wanted.items() if k.startswith("personal.")}
+
+
+@pytest.mark.parametrize("name", PAGES.values())
+def test_every_rule_and_category_of_the_audit_stands_in_the_report(everything: Path, name: str) -> None:
+    page = (everything / name).read_text("utf-8")
+    names = set(re.findall(r"<code><bdi class=\"name\">([^<]*)</bdi></code>", page))
+    found = reasons(everything)
+    assert {reason["policy_rule"] for _, reason in found} <= names
+    assert {reason["category"] for _, reason in found if reason["category"]} <= names
+    applied = {
+        (reason["policy_rule"], reason["action"], reason["tagger"] or "", row["shard"], row["position"])
+        for row, reason in found
+    }
+    wanted = Counter("\t".join(key[:3]) for key in applied) | Counter({f"{PURGE}\tdrop\tblocked": 1})
+    assert json.loads((everything / "summary.json").read_text("utf-8"))["applied"] == wanted
 
 
 def test_explain_tells_one_of_each_rule_and_tagger(everything: Path, cli: Cli) -> None:

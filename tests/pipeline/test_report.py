@@ -3,7 +3,10 @@
 import json
 import random
 import re
+import runpy
+from collections import Counter
 from fractions import Fraction
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,15 +18,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.audits import AUDITED, CONFIRMED
+from models.blocklist import KINDS
 from models.errors import ConservationError
+from models.findings import UNSCANNED
+from models.fingerprint_index import CLAIMS
+from models.purge import EARLIER, PURGE
 from models.source_reading import SourceReading
 from models.sources import STATES
+from models.taggers.personal import ENTITIES
 from models.taxonomy import load_taxonomy
+from models.withdrawals import BASES
+from models.withdrawals import KINDS as WITHDRAWN_KINDS
+from pipeline import purged
 from pipeline.figures import Figures
 from pipeline.report import PAGES, render_report
 from pipeline.report_flow import MOST, causes
 from pipeline.report_markup import exact_percent, fill, percent
 from pipeline.report_plots import bin_labels, bin_of
+from pipeline.report_rules import RULES
 from pipeline.report_sources import SHOWN
 from pipeline.report_words import LANGUAGES as LANGUAGES_OF_PAGES
 from pipeline.report_words import Words, messages, places
@@ -41,7 +53,7 @@ SOURCES = pa.schema(
         *((name, pa.int64()) for name in ("clean", "quarantine", "dropped", "dead")),
     ]
 )
-REASONS = {
+FATES = {
     "A.1.f\tquarantine": 37,
     "A.1.h\tquarantine": 61,
     "A.4.a\tquarantine": 12,
@@ -131,6 +143,15 @@ def manifest(rows: list[dict[str, Any]], **facts: Any) -> dict[str, Any]:
     }
 
 
+def applied(flow: dict[str, int]) -> dict[str, int]:
+    """Return to how many records rules applied that decided as the flow says."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for key, records in flow.items():
+        action, rule, tagger = key.split("\t")
+        found["withdrawn" if rule.startswith("withdrawn:") else rule, action, tagger] += records
+    return {"\t".join(key): records for key, records in found.items()}
+
+
 def figures(counts: dict[str, int], **facts: Any) -> Figures:
     """Return figures that balance with counts."""
     held = counts["quarantined"]
@@ -140,8 +161,9 @@ def figures(counts: dict[str, int], **facts: Any) -> Figures:
         "quarantine\tsource:blacklisted\t": held // 3,
         "drop\tblocked\tblocked": counts["dropped"],
     }
-    made = {"reasons": REASONS, "errors": ERRORS, "dead_by_shard": DEAD, "flow": {k: n for k, n in flow.items() if n}}
+    made = {"fates": FATES, "errors": ERRORS, "dead_by_shard": DEAD, "flow": {k: n for k, n in flow.items() if n}}
     made |= facts
+    made.setdefault("applied", applied(made["flow"]))
     return Figures(**{"dead_shards": len(made["dead_by_shard"]), **made})
 
 
@@ -322,8 +344,9 @@ def everything(word: str, language: str) -> str:
         policy=manifest([row])["policy"]
         | {"name": word, "version": word, "instrument": word, "basis": word, "reading": word}
         | {"rules": [{"id": word, "title": word, "title_zh": word, "clause": word, "action": "quarantine"}]},
-        notices=[{"id": word, "kind": word, "basis": word, "received": word, "since_release": word, "records": 3}],
-        withdrawals=[{"id": word, "days_to_effect": word}],
+        notices=[word],
+        purged={"records": 1, "contents": 1, "new": 1, "lists": [word], "earlier": True},
+        withdrawals=[{"id": word, "kind": word, "basis": word, "received": word, "release": word, "records": 3}],
     )
     counts = facts["counts"]
     changes = {
@@ -335,7 +358,7 @@ def everything(word: str, language: str) -> str:
     }
     found = figures(
         counts,
-        reasons={
+        fates={
             f"{word}\tquarantine": 1,
             "A.1.a\t" + word: 2,
             "personal." + word + "\tredact": 3,
@@ -391,7 +414,7 @@ def test_the_same_release_gives_the_same_page_whatever_the_order(language: str) 
     balanced = figures(other["counts"])
     turned = figures(
         other["counts"],
-        reasons=dict(reversed(REASONS.items())),
+        fates=dict(reversed(FATES.items())),
         errors=dict(reversed(ERRORS.items())),
         dead_by_shard=DEAD[::-1],
         flow=dict(reversed(balanced.flow.items())),
@@ -402,7 +425,7 @@ def test_the_same_release_gives_the_same_page_whatever_the_order(language: str) 
 
 def test_every_risk_stands_with_both_its_names() -> None:
     risks = [risk for section in load_taxonomy("tc260-003").sections for risk in section.risks]
-    page = render(examples(), found={"reasons": {f"{risk.id}\tquarantine": 1 for risk in risks}})
+    page = render(examples(), found={"fates": {f"{risk.id}\tquarantine": 1 for risk in risks}})
     chinese = text(render(examples(), "zh"))
     said = text(page)
     for risk in risks:
@@ -473,17 +496,214 @@ def test_causes_beyond_those_drawn_are_one_and_nothing_is_lost() -> None:
     many = {f"quarantine\trule-{n:02}\tlexicon": 1 for n in range(40)} | {"quarantine\tmost\tlexicon": held - 40}
     many |= {key: n for key, n in flow.items() if not key.startswith("quarantine")}
     rules = {"rule-00": "First", "most": "Most"}
-    drawn = [each for each in causes(facts["counts"], many, ERRORS, Words("en"), rules) if each.door == "quarantined"]
+    found = figures(facts["counts"], flow=many)
+    drawn = [each for each in causes(facts["counts"], found, Words("en"), rules) if each.door == "quarantined"]
     assert sum(each.records for each in drawn) == held
     assert len(drawn) == MOST + 1
     assert drawn[0].label == "Most · lexicon"
 
 
+def test_a_long_title_of_a_rule_does_not_hide_the_detector() -> None:
+    facts = manifest(examples())
+    held = facts["counts"]["quarantined"]
+    flow = {key: n for key, n in figures(facts["counts"]).flow.items() if not key.startswith("quarantine")}
+    flow |= {"quarantine\tlong\tlexicon": held - 9, "quarantine\tlong\t" + "category" * 9: 9}
+    for title in ("All that is contrary to many things " * 4, "违反社会主义核心价值观的内容" * 9):
+        drawn = causes(facts["counts"], figures(facts["counts"], flow=flow), Words("zh"), {"long": title})
+        labels = [each.label for each in drawn if each.door == "quarantined"]
+        assert [label.partition("… · ")[2][:8] for label in labels] == ["lexicon", "category"]
+        assert all(title.startswith(label.partition("… · ")[0]) and len(label) < 70 for label in labels)
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_every_rule_that_applied_stands_with_what_it_decided(language: str) -> None:
+    rows, said = examples(), Words(language)
+    made = manifest(rows)
+    flow = figures(made["counts"]).flow
+    noted = {"run\tquarantine\tfingerprint": 4, "note\tkeep\tlexicon": 7}
+    page = render(rows, language, {"applied": applied(flow) | noted})
+    cells = [[words(cell) for cell in row] for row in rows_of(tree(page, "flow"), "rules")]
+    decided = Counter({tuple(key.split("\t")): n for key, n in flow.items()})
+    wanted = [
+        [rule, said.name(f"action.{action}", ""), by or "–", f"{n:,}", f"{decided[action, rule, by]:,}"]
+        for key, n in (applied(flow) | noted).items()
+        for rule, action, by in [key.split("\t")]
+    ]
+    assert sorted([row[0].split()[-1], *row[1:]] for row in cells) == sorted(wanted)
+    assert words(rows_of(tree(page, "flow"), "rules")[-1][0]) == "note note"
+    with pytest.raises(ConservationError, match="it applied to 0"):
+        render(rows, language, {"applied": {}})
+
+
+def test_a_long_table_of_rules_is_cut_where_the_page_says() -> None:
+    flow = figures(manifest(examples())["counts"]).flow
+    many = {f"rule-{n:04}\tkeep\tlexicon": 1 for n in range(500)}
+    page = render(examples(), found={"applied": applied(flow) | many})
+    assert len(rows_of(tree(page, "flow"), "rules")) == RULES
+    assert f"{500 + len(flow) - RULES} more stand under applied in summary.json" in section(page, "flow")
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_withdrawals_and_purges_are_named_and_are_one_cause_however_many_there_are(language: str) -> None:
+    rows, said = examples(), Words(language)
+    rows[0] |= {"clean": rows[0]["clean"] - 90, "dropped": 90}
+    flow = figures(manifest(rows)["counts"]).flow
+    flow = {key: n for key, n in flow.items() if not key.startswith("drop")} | {"drop\tblocked.purge\tblocked": 30}
+    flow |= {f"drop\twithdrawn:W{n:04}\t": 1 for n in range(1, 61)}
+    fates = {"withdrawn\tdrop": 60, "blocked.purge\tdrop": 30}
+    page = render(rows, language, {"flow": flow, "fates": fates})
+    told = section(page, "flow")
+    assert f"60 {said('category.withdrawn')}" in told
+    assert f"30 {said('category.blocked.purge')} · blocked" in told
+    assert "withdrawn:" not in text(page)
+    assert f"{said('category.withdrawn')} withdrawn {said('fate.drop')} 60" in section(page, "reasons")
+    assert f"{said('category.blocked.purge')} blocked.purge {said('fate.drop')} 30" in section(page, "blocked")
+
+
+def test_records_with_values_left_in_them_have_a_column_where_there_are_any() -> None:
+    fates = {"personal.email\tkeep": 12, "personal.phone\tredact": 3, "personal.phone\tkeep": 4}
+    page = render(examples(), found={"fates": fates})
+    cells = {
+        words(row[0]).split()[-1]: [counted(cell) for cell in row[1:-1]]
+        for row in rows_of(tree(page, "personal"), "personal")
+    }
+    assert cells == {"personal.email": [0, 0, 0, 12], "personal.phone": [3, 0, 0, 4]}
+    assert "records of the clean corpus with such values still in them" in section(page, "personal")
+    assert "still in them" not in section(render(examples()), "personal")
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_works_stand_by_claim_with_what_became_of_the_records(language: str) -> None:
+    said = Words(language)
+    fates = {
+        "copyright.takedown\tquarantine": 5,
+        "copyright.public_domain\tkeep": 116,
+        "copyright.public_domain\tdrop": 2,
+    }
+    for found in ({}, {"works": WORKS, "works_found": 2}):
+        page = render(examples(), language, {"fates": fates, **found})
+        cells = [[words(each) for each in row[:3]] for row in rows_of(tree(page, "works"), "reasons")]
+        assert cells == [
+            [f"{said(f'category.{key}')} {key}", said(f"fate.{fate}"), str(n)]
+            for key, fate, n in (
+                ("copyright.public_domain", "drop", 2),
+                ("copyright.public_domain", "keep", 116),
+                ("copyright.takedown", "quarantine", 5),
+            )
+        ]
+
+
+def emitted() -> set[str]:
+    """Return every category that a built-in tagger can name but the risks of the taxonomy, which it names itself."""
+    said = (ROOT / "models" / "taggers" / "provenance.py").read_text("utf-8")
+    found = {f"personal.{each}" for each in ENTITIES} | {f"copyright.{each}" for each in CLAIMS}
+    found |= {PURGE, UNSCANNED, *(f"blocked.{each}" for each in KINDS), *re.findall(r'"(provenance\.\w+)"', said)}
+    assert len(found) > 20
+    return found
+
+
+def test_every_category_that_a_tagger_of_ours_can_name_has_words_and_every_word_its_category() -> None:
+    known = messages()
+    keys = {
+        each.replace("personal.", "entity.") if each.startswith("personal.") else f"category.{each}"
+        for each in emitted()
+    }
+    assert keys <= known.keys()
+    groups = ("category.provenance.", "category.blocked.", "category.copyright.")
+    assert {key for key in known if key.startswith(groups)} <= keys
+    classes: set[str] = set(runpy.run_path(str(ROOT / "tests" / "test_docs.py"))["error_classes"]())
+    assert {key for key in known if key.startswith("error.")} == {f"error.{each}" for each in classes}
+    for kind, names in (("kind", WITHDRAWN_KINDS), ("basis", BASES)):
+        assert {key for key in known if key.startswith(f"withdrawal.{kind}.")} == {
+            f"withdrawal.{kind}.{each}" for each in names
+        }
+
+
+def test_where_nobody_looked_the_page_says_so() -> None:
+    page = render(examples(), taggers={"lexicon": "a7" * 32})
+    for key in ("provenance", "blocked"):
+        assert "Nobody looked" in section(page, key)
+        looked = render(examples(), taggers={key: "a7" * 32})
+        assert "Nobody looked" not in section(looked, key)
+
+
+def test_names_that_cannot_be_seen_stand_by_code_point() -> None:
+    for key, shown in (
+        ("   ", r"\u{0020}\u{0020}\u{0020}"),
+        ("\u3164", r"\u{3164}"),
+        ("\u2800\u00a0", r"\u{2800}\u{00a0}"),
+        ("a.example ", r"a.example\u{0020}"),
+        ("\u3000人民 日报", r"\u{3000}人民 日报"),
+    ):
+        assert sources_shown(render([source(key, 9, 9, 0, "clean")])) == [shown]
+
+
+@pytest.mark.parametrize("language", LANGUAGES_OF_PAGES)
+def test_a_notice_is_told_in_the_language_of_the_page_and_of_earlier_releases_only_if_there_are_any(
+    language: str,
+) -> None:
+    entry = {"sha256": "ab", "lists": ["The <orders>", EARLIER], "count": 1, "run": "r", "since": "2026-01-01"}
+    for base, count in ((0, 1), (4, 2)):
+        facts = purged.facts({"purged": [entry | {"count": count}, entry | {"count": 0}]}, {"base": base, "run": "r"})
+        assert facts == {
+            "records": count,
+            "contents": 1,
+            "new": 1,
+            "lists": sorted(entry["lists"]),
+            "earlier": base > 0,
+        }
+        (sentence,) = purged.told(facts, Words(language))
+        said = section(render(examples(), language, notices=purged.told(facts, Words("en")), purged=facts), "notices")
+        assert said.endswith(" ".join(sentence.split()))
+        assert ("winnow gc" in said) == (base > 0)
+        if language == "en":
+            assert ("1 record is purged" in said and "Nothing of it is" in said) == (count == 1)
+            assert ("2 records are purged" in said and "Nothing of them is" in said) == (count == 2)
+    assert purged.told(purged.facts({"purged": []}, {"base": 1, "run": "r"}), Words(language)) == []
+
+
+def test_paragraphs_and_cells_of_the_chinese_page_are_chinese() -> None:
+    """But for names of things, which stand apart, and what says itself in no language."""
+    rows = examples()
+    fates = {f"{key}\tquarantine": 1 for key in (*emitted(), "source:hold", "source:blacklisted", "withdrawn")}
+    withdrawals = [
+        {"id": f"W{at}", "kind": kind, "basis": basis, "received": "2026-01-09", "release": 1, "days": 2, "records": 1}
+        for kind in WITHDRAWN_KINDS
+        for at, basis in enumerate(BASES)
+    ]
+    facts: dict[str, Any] = {
+        "notices": ["1 record is purged"],
+        "purged": {"records": 1, "contents": 1, "new": 1, "lists": [], "earlier": True},
+    }
+    found = {
+        "fates": fates,
+        "works": WORKS,
+        "works_found": 2,
+        "languages": LANGUAGES,
+        "errors": {"corrupt": 3, "bomb": 2},
+    }
+    rules = [{"id": each, "title": each, "title_zh": "规则"} for each in ("personal", "values", "blocked")]
+    facts["policy"] = manifest(rows)["policy"] | {"rules": rules}
+    page = render(rows, "zh", found, withdrawals=withdrawals, coverage=COVERAGE, **facts)
+    page = re.sub(r"<style>.*?</style>|<dl class=\"identity\">.*?</dl>", "", page, flags=re.S)
+    page = re.sub(r"<code>.*?</code>|<bdi class=\"name\">[^<]*[-.:0-9][^<]*</bdi>", "", page)
+    parts = re.findall(r"<(?:p|li|td|th|text|h[123])\b[^>]*>(.*?)</(?:p|li|td|th|text|h[123])>", page, re.S)
+    plain = [unescape(re.sub(r"<[^>]*>", " ", each)) for each in parts]
+    assert len(plain) > 300
+    allowed = {"lexicon", "personal", "provenance", "fingerprint", "blocked", "cn-tc260-003 2024.1"}
+    english = {
+        " ".join(each.split())
+        for each in plain
+        if re.search("[A-Za-z]", each) and not re.search("[\u4e00-\u9fff]", each)
+    }
+    assert english <= allowed
+
+
 def test_a_risk_that_nothing_looks_for_is_told_as_such() -> None:
     said = section(render(examples(), coverage=COVERAGE), "risks")
     assert "look for 8 of the 31 risks" in said
-    assert re.search(r"A\.1\.f .*? lexicon: mine quarantine 37", said)
-    assert re.search(r"A\.4\.a .*? nothing quarantine 12", said)
+    assert re.search(r"A\.1\.f .*? lexicon: mine quarantined 37", said)
+    assert re.search(r"A\.4\.a .*? nothing quarantined 12", said)
     assert "not known of this release" in section(render(examples()), "risks")
 
 
@@ -532,15 +752,13 @@ def counted(cell: ElementTree.Element) -> int:
 def test_cells_and_bars_of_personal_data_and_works_hold_the_figures(language: str) -> None:
     page = render(examples(), language, {"works": WORKS, "works_found": 2})
     seen = {}
-    most = max(n for key, n in REASONS.items() if key.startswith("personal."))
+    most = max(n for key, n in FATES.items() if key.startswith("personal."))
     for head, *counts, plot in rows_of(tree(page, "personal"), "personal"):
         found = [counted(cell) for cell in counts]
         seen[words(head).split()[-1]] = found
         assert widths(plot) == pytest.approx([max(0.4, 100 * n / most) for n in found if n], abs=0.001)
     assert seen == {
-        f"personal.{each}": [
-            REASONS.get(f"personal.{each}\t{action}", 0) for action in ("redact", "quarantine", "drop")
-        ]
+        f"personal.{each}": [FATES.get(f"personal.{each}\t{action}", 0) for action in ("redact", "quarantine", "drop")]
         for each in ("email", "phone", "resident_id", "bank_card")
     }
     works = rows_of(tree(page, "works"), "works")
@@ -570,7 +788,7 @@ def test_the_plot_of_the_flow_is_drawn_to_scale() -> None:
     counts, found = facts["counts"], figures(facts["counts"])
     picture = tree(render_report(facts, table(examples()), found), "flow").find(".//svg[@class='flow']")
     assert picture is not None
-    drawn = causes(counts, found.flow, ERRORS, Words("en"), {})
+    drawn = causes(counts, found, Words("en"), {})
     rects = [
         (each.attrib["class"], float(each.attrib["x"]), float(each.attrib["height"])) for each in picture.iter("rect")
     ]
@@ -613,6 +831,11 @@ def test_languages_and_entries_without_text_add_up_to_what_was_read() -> None:
     assert "Chinese zh 2,000" in said
     assert "Latin script, language not told und-Latn 7" in said
     assert f"No text could be read {read - 2507:,}" in said
+    assert "Purged" not in said
+    purged = section(render(rows, found={"languages": LANGUAGES, "fates": {"blocked.purge\tdrop": 3}}), "languages")
+    assert f"Purged: nothing is known of them 3 0.08 % 0 – No text could be read {read - 2510:,}" in purged.replace(
+        "0.00 %", "–"
+    )
     assert f"All {read:,}" in said
     with pytest.raises(ConservationError, match="have a language"):
         render(rows, found={"languages": {"zh": [read + 1, 9]}})
@@ -620,7 +843,7 @@ def test_languages_and_entries_without_text_add_up_to_what_was_read() -> None:
 
 def test_sections_of_what_a_manifest_does_not_speak_of_are_left_out() -> None:
     page = render(examples())
-    assert not re.search(r'<section id="(notices|withdrawals|blocked)"', page)
+    assert not re.search(r'<section id="(notices|withdrawals)"', page)
     assert section(render(examples(), withdrawals=[]), "withdrawals").endswith("None.")
     order = {"id": "W-4", "kind": "work", "received": "2026-01-09", "release": 3, "days": 2, "records": 118}
     said = section(render(examples(), withdrawals=[order]), "withdrawals")
@@ -662,7 +885,8 @@ def test_every_message_stands_in_both_languages_with_the_same_places_and_markup(
 
 
 def test_every_message_is_used() -> None:
-    code = "".join(path.read_text("utf-8") for path in (ROOT / "pipeline").glob("report*.py"))
+    paths = [*(ROOT / "pipeline").glob("report*.py"), ROOT / "pipeline" / "purged.py"]
+    code = "".join(path.read_text("utf-8") for path in paths)
     families = set(re.findall(r"f\"([a-z]+(?:\.[a-z]+)*)\.\{", code)) | {"door", "works", "provenance", "blocked"}
     titles = {f"{key}.title" for key in re.findall(r'^        \(\n? *"(\w+)",', code, re.M)}
     for key in messages():
