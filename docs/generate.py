@@ -324,7 +324,7 @@ _MANIFEST = (
     ("notices", "sentences that the people of the release must be told"),
     (
         "purged",
-        "what they say: `records`, `contents`, how many are `new`, titles of `lists`, and whether there are `earlier` releases; empty for none",
+        "what they say: `records`, `contents`, how many are `new`, titles of `lists`, and whether `earlier` releases may still hold the text; empty for none",
     ),
     ("withdrawals", "withdrawals, lifted ones too: id, kind, basis, dates, records and the release since which"),
     ("restricted", "root of quarantine and dead letters, empty where it is the output"),

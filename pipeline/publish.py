@@ -190,7 +190,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         ],
     }
     contents = purged.purged(catalogue.rows(), manifest, purged.previous(corpus))
-    manifest["purged"] = found = purged.facts(contents, manifest)
+    manifest["purged"] = found = purged.facts(contents, manifest, corpus.manifest(outcome.base) if outcome.base else {})
     manifest["notices"] = purged.told(found, Words(LANGUAGES[0]))
     with corpus.releases.staging() as folder:
         for table, name in _KEPT.items():

@@ -40,18 +40,24 @@ def previous(corpus: Corpus) -> dict[str, Any]:
     return found
 
 
-def facts(table: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+def facts(table: Mapping[str, Any], manifest: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the manifest says of the table: ``records``, ``contents``, how many of these are ``new``, titles of ``lists``, and whether there are
-    ``earlier`` releases; empty if nothing is purged."""
+    ``earlier`` releases that may hold their text; empty if nothing is purged.
+
+    Args:
+        before: manifest of the release that this one is made from, empty for the first.
+    """
     here = [entry for entry in table.get("purged", []) if entry["count"]]
     if not here:
         return {}
+    new = sum(entry["run"] == manifest["run"] for entry in here)
     return {
         "records": sum(entry["count"] for entry in here),
         "contents": len(here),
-        "new": sum(entry["run"] == manifest["run"] for entry in here),
+        "new": new,
         "lists": sorted({title for entry in here for title in entry["lists"]}),
-        "earlier": manifest["base"] > 0,
+        # What was purged when it first came never stood in a release; a release that does not say so may hold it.
+        "earlier": manifest["base"] > 0 and (new > 0 or before.get("purged", {}).get("earlier", True)),
     }
 
 
@@ -67,5 +73,4 @@ def told(found: Mapping[str, Any], said: Words) -> list[str]:
     lists = said.plain("notice.comma").join(titles)
     figures = {"contents": found["contents"], "new": found["new"], "lists": lists, "file": FILE}
     notice = said.plain_count("notice.purged", found["records"], **figures)
-    # A first release has none before it that could still hold the text.
     return [notice + said.plain("notice.earlier") if found["earlier"] else notice]

@@ -644,7 +644,9 @@ def test_a_notice_is_told_in_the_language_of_the_page_and_of_earlier_releases_on
 ) -> None:
     entry = {"sha256": "ab", "lists": ["The <orders>", EARLIER], "count": 1, "run": "r", "since": "2026-01-01"}
     for base, count in ((0, 1), (4, 2)):
-        facts = purged.facts({"purged": [entry | {"count": count}, entry | {"count": 0}]}, {"base": base, "run": "r"})
+        facts = purged.facts(
+            {"purged": [entry | {"count": count}, entry | {"count": 0}]}, {"base": base, "run": "r"}, {}
+        )
         assert facts == {
             "records": count,
             "contents": 1,
@@ -659,7 +661,24 @@ def test_a_notice_is_told_in_the_language_of_the_page_and_of_earlier_releases_on
         if language == "en":
             assert ("1 record is purged" in said and "Nothing of it is" in said) == (count == 1)
             assert ("2 records are purged" in said and "Nothing of them is" in said) == (count == 2)
-    assert purged.told(purged.facts({"purged": []}, {"base": 1, "run": "r"}), Words(language)) == []
+    assert purged.told(purged.facts({"purged": []}, {"base": 1, "run": "r"}, {}), Words(language)) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "run", "before", "earlier"),
+    [
+        (0, "r", {}, False),
+        (1, "r", {"purged": {}}, True),  # new
+        (1, "q", {"purged": {"earlier": False}}, False),  # purged when it first came
+        (2, "q", {"purged": {"earlier": True}}, True),
+        (2, "q", {}, True),  # by a version that did not say
+    ],
+)
+def test_earlier_releases_are_spoken_of_only_where_they_may_hold_a_purged_text(
+    base: int, run: str, before: dict[str, Any], earlier: bool
+) -> None:
+    table = {"purged": [{"sha256": "ab", "lists": ["orders"], "count": 1, "run": run, "since": "2026-01-01"}]}
+    assert purged.facts(table, {"base": base, "run": "r"}, before)["earlier"] == earlier
 
 
 def test_paragraphs_and_cells_of_the_chinese_page_are_chinese() -> None:
