@@ -2,7 +2,7 @@
 
 A file that a person wrote is refused as a whole or taken as a whole: an unknown key is never ignored, a key given twice never
 wins silently, and all mistakes are reported at once, one per line:
-``policy.yaml: rules[2]: unknown key 'at_lest'; did you mean 'at_least'?``
+``policy.yaml: rules[2].match: unknown key 'at_lest_score'; did you mean 'at_least_score'?``
 """
 
 import difflib

@@ -460,7 +460,7 @@ def report(
 ) -> None:
     """Say where a release's report is, or write a copy of it."""
     from pipeline.corpus import Corpus
-    from pipeline.report import PAGES
+    from pipeline.report import PAGES, copy_of
     from pipeline.waiting import published_as, waiting
 
     corpus = Corpus(absolute(output, Path.cwd()))
@@ -478,7 +478,7 @@ def report(
     if to is None:
         out.print(found.where(PAGES[language]), markup=False)
     else:
-        to.write_bytes(found.read(PAGES[language]))
+        to.write_bytes(copy_of(found.read(PAGES[language])))
 
 
 @app.command()
@@ -492,6 +492,7 @@ def verify(
     from pipeline.corpus import Corpus, why_purged
     from pipeline.verify import verify as verify_release
     from pipeline.verify import verify_waiting
+    from pipeline.verify_figures import is_other_version
     from pipeline.waiting import waiting
 
     corpus = Corpus(absolute(output, Path.cwd()))
@@ -509,6 +510,11 @@ def verify(
         manifest = found_release.manifest
         for path, stone in found_release.purged.items():
             out.print(f"{path}: purged by {why_purged(stone)}", markup=False)
+        if is_other_version(manifest):
+            made_by = manifest["job"]["version"]
+            out.print(
+                f"its notices, reports and sources.csv are not made again: winnow {made_by} wrote them", markup=False
+            )
         said = f"release {manifest['release']} is as it says: {len(manifest['files'])} files, {manifest['counts']['read']:,} records"
     for fault in faults:
         out.print(fault, markup=False)

@@ -13,6 +13,7 @@ from models.catalogue import Row
 from models.decisions import by_override
 from models.layer import Layer, id_hash
 from models.removals import REASONS
+from models.sources import CLEAN
 from models.tagging import IDENTIFIERS
 from models.withdrawals import REASON
 from pipeline.corpus import Corpus, Release, why_purged
@@ -123,7 +124,7 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
     if found.file:
         yield f"  file: {found.file}" + (f", purged by {found.purged}" if found.purged else "")
     if audit["action"] == "keep" and not audit["reasons"]:
-        yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and its source is clean"
+        yield f"  kept: no rule of {policy['name']}@{policy['version']} applies, and {_of_source(found.source)}"
     if audit.get("sha256"):
         yield f"  purged: nothing is kept of it but the SHA-256 of its text, {audit['sha256']}"
     if audit["error"]:
@@ -141,6 +142,14 @@ def in_words(found: Explanation, manifest: dict[str, Any], titles: Mapping[str, 
         )
         yield from _decided_otherwise(source, basis, manifest)
     yield f"  policy {policy['name']}@{policy['version']} {policy['digest'][:12]}"
+
+
+def _of_source(source: dict[str, Any] | None) -> str:
+    """Say what a record that no rule touches was kept by: a policy may keep those of a source that is not clean, too."""
+    state = source["state"] if source is not None else None
+    if state is None:
+        return "nothing is known against its source"
+    return "its source is clean" if state == CLEAN else f"the policy keeps such records of a source that is {state}"
 
 
 def _decided_otherwise(source: dict[str, Any], basis: str, manifest: dict[str, Any]) -> Iterator[str]:

@@ -167,10 +167,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "started": started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "counts": dict(outcome.counts),
-        "languages": {
-            language: {"records": records, "characters": characters}
-            for language, (records, characters) in figures.languages.items()
-        },
+        "languages": languages_of(figures),
         "work": dict(outcome.work),
         "restricted": outcome.restricted,
         "shards": len(catalogue.paths),
@@ -203,6 +200,14 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         yield LaidOut(Staged(folder, parts, corpus.restricted(manifest)), manifest, catalogue, corpus.root)
 
 
+def languages_of(figures: Figures) -> dict[str, dict[str, int]]:
+    """Return records and characters by language as a manifest says them."""
+    return {
+        language: {"records": records, "characters": characters}
+        for language, (records, characters) in figures.languages.items()
+    }
+
+
 def _stage(
     staged: Path,
     figures: Figures,
@@ -233,6 +238,8 @@ def _stage(
     write_json(staged / "blacklist.json", black)
     figures = replace(figures, changes=_changes(corpus, manifest, (previous, black), sources))
     write_json(staged / "summary.json", figures.to_dict())
+    # From what will be read again: verify makes the same pages of it.
+    manifest = json.loads(json.dumps(manifest, sort_keys=True))
     for language, name in PAGES.items():
         (staged / name).write_text(render_report(manifest | manifest["job"], sources, figures, language), "utf-8")
     for name in (*_TABLES, *PAGES.values()):

@@ -1,6 +1,7 @@
 """The report of a release: one page of HTML that stands alone, holds nobody's text, and can be printed; in English and Chinese."""
 
 import importlib.resources
+import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from string import Template
@@ -86,6 +87,11 @@ def render_report(manifest: Mapping[str, Any], sources: pa.Table, figures: Figur
         ),
         footer=said("footer.made", version=manifest["version"]),
     )
+
+
+def copy_of(page: bytes) -> bytes:
+    """Return a page as it may stand elsewhere: without the link to the other language, which is not there."""
+    return re.sub(rb'<a class="other".*?</a>', b"", page)
 
 
 def _sections(

@@ -1,12 +1,15 @@
 """What a run says at its end."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from models.tag_pass import PRIVATE_SOURCE
 from pipeline.build import Run
-from pipeline.corpus import Corpus
+from pipeline.corpus import Corpus, Release
 from pipeline.launch import Result
 from pipeline.removals import in_words
 
@@ -56,9 +59,21 @@ def show_result(out: Console, run: Run, result: Result) -> None:
 
 def show_notices(corpus: Corpus) -> None:
     """Print to standard error what the people of the current release must be told."""
-    manifest = corpus.manifest()
-    for notice in (*manifest.get("notices", ()), *in_words(manifest)):
+    release = corpus.release()
+    manifest = release.manifest
+    for notice in (*manifest.get("notices", ()), *in_words(manifest), *_joined(release)):
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"notice: {notice}", markup=False)
+
+
+def _joined(release: Release) -> Iterator[str]:
+    """Say it if sources were put together because their names may not be shown: each answers for all of them then."""
+    with release.fetched("sources.parquet") as path:
+        found = pq.read_table(path, columns=["read", "state"], filters=[("source", "==", PRIVATE_SOURCE)]).to_pylist()
+    for row in found:
+        yield (
+            f"all sources whose names hold personal data are one source here, {PRIVATE_SOURCE}: {row['read']:,} records, "
+            f"{row['state'] or 'no state'}; with a key each is judged by itself: key_env in the run file"
+        )
 
 
 def _show_plan(out: Console, plan: dict[str, Any]) -> None:

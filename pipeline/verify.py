@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models import ledgers
-from models.catalogue import Catalogue, Row
+from models.catalogue import TOTALS, Catalogue, Row
 from models.containers import open_container
 from models.decisions import by_override
 from models.digest import digest_of_file
@@ -26,12 +26,13 @@ from models.source_reading import SourceReading
 from models.source_states import state_by_figures
 from models.sources import BLACKLISTED, HOLD, STATES
 from models.store import Store
-from models.withdrawals import REASON
 from pipeline import purged
+from pipeline.audit_sums import AuditSums, read_audit
 from pipeline.corpus import Corpus, Release
 from pipeline.publish import LISTED, LaidOut, laid_out
 from pipeline.releases import TOMBSTONES
 from pipeline.source_decisions import in_force, verify_states
+from pipeline.verify_figures import readable, verify_changes, verify_figures
 from pipeline.waiting import Waiting
 
 
@@ -43,8 +44,9 @@ def verify(corpus: Corpus, number: int | None = None) -> Iterator[str]:
     for name in release.releases.names(release.number) or ():
         if name not in listed and not name.startswith(f"{TOMBSTONES}/"):
             yield f"{name}: in the release, but not in the manifest"
+    yield from verify_changes(corpus, release)
     with contextlib.suppress(BrokenChainError):  # said below
-        yield from verify_states(release, corpus.store)
+        yield from readable("sources.parquet", verify_states(release, corpus.store))
     # Ledgers belong to no release, and the current one holds the latest heads.
     yield from ledgers.verify(corpus.store, {release.number: release.manifest, corpus.number: corpus.manifest()})
 
@@ -75,19 +77,25 @@ def _verify(release: Release | LaidOut, catalogue: Catalogue, store: Store) -> I
     for ref in catalogue.segments:
         if ref.sketch and not is_as_named(ref.sketch, store):
             yield f"{ref.sketch}: missing in the store, or not what its name says"
-    for name in ("clean", "quarantined", "dropped", "dead"):
+    counts["read"] = sum(counts[name] for name in ("clean", "quarantined", "dropped", "dead"))
+    for name in TOTALS:
         if counts[name] != manifest["counts"][name]:
-            yield f"manifest: {manifest['counts'][name]} {name}, the files hold {counts[name]}"
-    if sum(counts.values()) != manifest["counts"]["read"]:
-        yield f"manifest: {manifest['counts']['read']} read, {sum(counts.values())} went out"
+            yield f"manifest: {manifest['counts'][name]} {name}, {counts[name]} by the files"
     overrides = in_force(store, manifest["job"])
     # What the audit said of a purged split's sources is gone with it.
     is_whole = not any(path.startswith("audit/") for path in release.purged)
-    yield from _verify_sources(release, doors if is_whole else None, overrides)
+    yield from readable(
+        "sources.parquet and blacklist.json", _verify_sources(release, doors if is_whole else None, overrides)
+    )
     if "notices" in manifest:  # releases of before have no such table
-        said = json.loads(release.read(purged.FILE))["purged"]
-        if hashes != Counter({entry["sha256"]: entry["count"] for entry in said if entry["count"]}):
-            yield f"{purged.FILE}: its contents are not those that the audit says were purged"
+        yield from readable(purged.FILE, _verify_purged(release, hashes))
+    yield from readable("manifest.json, summary.json and their tables", verify_figures(release, catalogue))
+
+
+def _verify_purged(release: Release | LaidOut, hashes: Counter[str]) -> Iterator[str]:
+    said = json.loads(release.read(purged.FILE))["purged"]
+    if hashes != Counter({entry["sha256"]: entry["count"] for entry in said if entry["count"]}):
+        yield f"{purged.FILE}: its contents are not those that the audit says were purged"
 
 
 def _audit_of(row: Row) -> str:
@@ -111,51 +119,48 @@ def _verify_split(
             with contextlib.suppress(FileNotFoundError), release.fetched(f"{place}/{parts[place].name}") as path:
                 here[name] = _count(path, row)
     audit = parts.get("audit")
-    said: Counter[str] = Counter()
-    withdrawn: Counter[str] = Counter()
+    said = AuditSums()
     if audit is not None and f"audit/{audit.name}" in release.purged:
-        said.update(row.release.counts)
-        withdrawn.update(row.withdrawn)
-        hashes.update({sha256: count for sha256, _, count in row.release.purged})
+        said = _by_receipt(row)
     elif audit is not None:
         with contextlib.suppress(FileNotFoundError), release.fetched(f"audit/{audit.name}") as path:
-            _read_audit(path, said, doors, hashes)
-            if row.withdrawn:
-                withdrawn = _withdrawn(path)
-    here["dropped"] = said["dropped"]
+            said = read_audit(path)
+    hashes.update(said.hashes)
+    for source, found in said.by_source.items():
+        doors.setdefault(source, Counter()).update(found)
+    here["dropped"], here["redacted"] = said.doors["dropped"], said.doors["redacted"]
     counts.update(here)
-    for name in ("clean", "quarantined", "dropped", "dead"):
-        if not here[name] == said[name] == row.release.counts[name]:
+    for name in ("clean", "redacted", "quarantined", "dropped", "dead"):
+        if not here[name] == said.doors[name] == row.release.counts[name]:
             yield (
-                f"{row.split.name}: {here[name]} {name} in the files, {said[name]} in the audit, "
+                f"{row.split.name}: {here[name]} {name} in the files, {said.doors[name]} in the audit, "
                 f"{row.release.counts[name]} in the catalogue"
             )
-    if withdrawn != row.withdrawn:
-        yield f"{row.split.name}: withdrawn by the audit {dict(withdrawn)}, by the catalogue {dict(row.withdrawn)}"
-    if sum(here.values()) != row.entries:
-        yield f"{row.split.name}: {row.entries} entries, {sum(here.values())} went out"
+    if said.withdrawn != row.withdrawn:
+        yield f"{row.split.name}: withdrawn by the audit {dict(said.withdrawn)}, by the catalogue {dict(row.withdrawn)}"
+    for name in ("reasons", "flow", "errors", "causes"):
+        if getattr(said, name) != getattr(row.release, name):
+            yield f"{row.split.name}: other {name} in the audit than in the catalogue"
+    if (out := here.total() - here["redacted"]) != row.entries:  # redacted ones are among the clean
+        yield f"{row.split.name}: {row.entries} entries, {out} went out"
 
 
-def _read_audit(path: Path, said: Counter[str], doors: dict[str, Counter[str]], hashes: Counter[str]) -> None:
-    """Add up a part of the audit, by door, by source and door, and by content of purged records."""
-    wanted = {"door", "records", "source", "action", "sha256"}
-    names = [name for name in pq.read_schema(path).names if name in wanted]
-    for line in pq.read_table(path, columns=names).to_pylist():
-        if line.get("sha256"):
-            hashes[line["sha256"]] += line["records"]
-        said[{"quarantine": "quarantined"}.get(line["door"], line["door"])] += line["records"]
-        if line["action"] != "keep":
-            doors.setdefault(line["source"] or "", Counter())[line["door"]] += line["records"]
-
-
-def _withdrawn(path: Path) -> Counter[str]:
-    """Count the entries of a part of the audit that each withdrawal holds back."""
-    found: Counter[str] = Counter()
-    for line in pq.read_table(path, columns=["door", "reasons"]).to_pylist():
-        if line["door"] in ("dropped", "dead"):
-            rules = (reason["policy_rule"] for reason in line["reasons"] or ())
-            found.update(rule.removeprefix(REASON) for rule in rules if rule.startswith(REASON))
-    return found
+def _by_receipt(row: Row) -> AuditSums:
+    """Return what a part of the audit that was purged is taken to have come to: nothing else knows it any more."""
+    made = row.release
+    hashes = Counter[str]()
+    for sha256, _, count in made.purged:
+        hashes[sha256] += count
+    return AuditSums(
+        Counter(made.counts),
+        {},
+        hashes,
+        Counter(row.withdrawn),
+        Counter(made.reasons),
+        Counter(made.flow),
+        Counter(made.errors),
+        dict(made.causes),
+    )
 
 
 def _count(path: Path, row: Row) -> int:

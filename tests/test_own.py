@@ -1,8 +1,10 @@
 """The examples of one's own pipeline, notebook and tagger run, and show what they say."""
 
+import ast
 import csv
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -23,12 +25,15 @@ OWN = ROOT / "examples" / "own"
 NEWS = ROOT / "examples" / "corpus" / "news-zh.parquet"
 
 
-def test_a_pipeline_of_ones_own_finds_what_the_taggers_find(tmp_path: Path) -> None:
-    output = tmp_path / "findings.csv"
-    command = [sys.executable, str(OWN / "pipeline.py"), str(NEWS), str(output)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    rows = list(csv.DictReader(output.open(encoding="utf-8", newline="")))
+def test_a_pipeline_of_ones_own_finds_what_the_taggers_find_in_any_folder_under_any_id(tmp_path: Path) -> None:
+    output, shard = tmp_path / "findings.csv", tmp_path / "news.parquet"
     table = pq.read_table(NEWS)
+    ids = [f'{each}, "a"' for each in table["doc_id"].to_pylist()]
+    table = table.set_column(table.schema.get_field_index("doc_id"), "doc_id", pa.array(ids))
+    pq.write_table(table, shard)
+    command = [sys.executable, str(OWN / "pipeline.py"), str(shard), str(output)]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    rows = list(csv.DictReader(output.open(encoding="utf-8", newline="")))
     ids = dict(zip(table["doc_id"].to_pylist(), table["text"].to_pylist(), strict=True))
     personal = sorted((row["id"], row["category"]) for row in rows if row["category"].startswith("personal."))
     expected = [(list(ids)[f.row], f.category) for f in tag(Documents.of(list(ids.values())), [Personal()])]
@@ -46,14 +51,47 @@ def test_the_notebook_shows_what_running_it_gives(monkeypatch: pytest.MonkeyPatc
     assert "redact ['personal', 'personal-sensitive']" in shown
 
 
-def test_a_tagger_of_ones_own_is_found_once_it_is_installed(tmp_path: Path) -> None:
-    """Installed by pip into a folder of its own, then named in a run file."""
-    source, site, out = tmp_path / "source", tmp_path / "site", tmp_path / "out"
-    source.mkdir()
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder into which pip has installed the example, by the options that the page on taggers gives."""
+    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     for path in (OWN / "tagger").glob("*.py"):  # building leaves files beside it
         (source / path.name).write_bytes(path.read_bytes())
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(site), str(source)], check=True, capture_output=True)
+    page = (ROOT / "docs" / "write-a-tagger.md").read_text("utf-8")
+    told = re.search(r"^\.venv/bin/python -m pip (install.*) examples/own/tagger$", page, re.M)
+    assert told is not None
+    command = [sys.executable, "-m", "pip", *told[1].split(), "--quiet", "--target", str(site), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    return site
+
+
+def test_the_page_on_taggers_has_the_whole_example() -> None:
+    """Docstrings stand in the file alone, comments on the page alone."""
+    page = (ROOT / "docs" / "write-a-tagger.md").read_text("utf-8")
+    shown = re.search(r"```python\n(.*?)```", page, re.S)
+    assert shown is not None
+    here, there = ast.parse(shown[1]), ast.parse((OWN / "tagger" / "winnow_shouting.py").read_text("utf-8"))
+    plain = [ast.unparse(each) for each in here.body]
+    for node in ast.walk(there):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Expr(ast.Constant(...))]
+    assert plain == [ast.unparse(each) for each in there.body]
+
+
+def test_a_tagger_of_ones_own_is_held_to_the_contract(installed: Path) -> None:
+    page = (ROOT / "docs" / "write-a-tagger.md").read_text("utf-8")
+    told = re.search(r"^PYTHONPATH=(\S+) (WINNOW_TAGGER_SAMPLE)=(\S+) \\\n  \.venv/bin/python (.*)$", page, re.M)
+    assert told is not None
+    environment = os.environ | {"PYTHONPATH": f"{installed}:{told[1]}", told[2]: told[3]}
+    command = [sys.executable, *told[4].split(), "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 15
+
+
+def test_a_tagger_of_ones_own_is_found_once_it_is_installed(installed: Path, tmp_path: Path) -> None:
+    """Installed by pip into a folder of its own, then named in a run file."""
+    site, out = installed, tmp_path / "out"
     shard = tmp_path / "in" / "a.jsonl"
     shard.parent.mkdir()
     texts = ["BUY NOW BUY NOW BUY NOW BUY NOW", "all is quiet here, as it should be"]

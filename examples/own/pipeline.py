@@ -6,9 +6,12 @@ Everything of Beam works round ``Tag``: other sources, other runners, your own r
 source states and audit are what ``winnow run`` adds.
 """
 
+import csv
+import io
 import logging
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 
 import apache_beam as beam
 import pyarrow as pa
@@ -21,15 +24,20 @@ from transforms.tag import Tag
 
 
 def lines(tagged: tuple[pa.Table, Findings]) -> Iterator[str]:
-    """Give a line for each finding: never the matched value, which no finding holds."""
+    """Give a line of CSV for each finding: never the matched value, which no finding holds."""
     batch, findings = tagged
     for found in findings:
-        yield f"{batch['doc_id'][found.row]},{found.category},{found.rule},{found.score:.2f},{found.start},{found.end}"
+        line = io.StringIO()
+        score = f"{found.score:.2f}"
+        values = (batch["doc_id"][found.row], found.category, found.rule, score, found.start, found.end)
+        csv.writer(line, lineterminator="").writerow(values)
+        yield line.getvalue()
 
 
 def main(shards: str, output: str) -> None:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    taggers = (Lexicon(("configs/lists/illustrative",)), Personal())
+    shipped = files("configs") / "lists" / "illustrative"  # wherever Winnow is installed
+    taggers = (Lexicon((str(shipped),)), Personal())
     with beam.Pipeline(runner="apache_beam.runners.portability.fn_api_runner.FnApiRunner") as pipeline:
         (
             pipeline

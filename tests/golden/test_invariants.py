@@ -165,6 +165,14 @@ def lower_count(out: Path) -> str:
     return "sources.parquet"
 
 
+def another_read(out: Path) -> str:
+    edit_table(
+        out / "sources.parquet",
+        lambda row: row | ({"read": 9, "clean": 9} if row["source"] == "zst.example" else {}),
+    )
+    return "sources.parquet"
+
+
 def empty_blacklist(out: Path) -> str:
     facts = json.loads((out / "blacklist.json").read_text("utf-8"))
     rewrite(out / "blacklist.json", json.dumps(facts | {"blacklisted": []}).encode())
@@ -178,7 +186,9 @@ def audit_another_door(out: Path) -> str:
 
 
 @pytest.mark.parametrize("mends", [False, True], ids=["checksum left", "checksum mended"])
-@pytest.mark.parametrize("tamper", [cut_line, cut_row, free_source, lower_count, empty_blacklist, audit_another_door])
+@pytest.mark.parametrize(
+    "tamper", [cut_line, cut_row, free_source, lower_count, another_read, empty_blacklist, audit_another_door]
+)
 def test_verify_finds_what_was_tampered_with(copied: Path, tamper: Callable[[Path], str], mends: bool) -> None:
     assert not list(verify(Corpus(copied)))
     name = tamper(copied)
@@ -188,6 +198,85 @@ def test_verify_finds_what_was_tampered_with(copied: Path, tamper: Callable[[Pat
     assert faults
     if not mends:
         assert any(fault.startswith(f"{name}: content is not what the manifest says") for fault in faults)
+
+
+Facts = dict[str, Any]
+
+
+def one_more_record(facts: Facts) -> None:
+    next(file for file in facts["files"] if file["path"].startswith("audit/a.jsonl"))["records"] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda facts: facts["counts"].update(redacted=1), "manifest: 1 redacted, "),
+        (lambda facts: facts["languages"]["en"].update(records=1), "manifest: its languages are not"),
+        (lambda facts: facts.update(notices=["all is well"]), "manifest: its notices are not"),
+        (lambda facts: facts.update(shards=1), "manifest: its shards are not"),
+        (lambda facts: facts["inputs"].pop(), "manifest: its inputs are not"),
+        (lambda facts: facts["removals"].update(removed=0), "manifest: its removals are not"),
+        (lambda facts: facts.update(false_blacklistings={"sources": 1, "at_most": 0}), "manifest: its false_black"),
+        (one_more_record, "manifest: audit/a.jsonl-00001-of-00001.parquet has records"),
+        (lambda facts: facts["files"].pop(0), "clean/a.jsonl-00001-of-00001.jsonl: not in the manifest"),
+        (lambda facts: facts["work"].update(tagged=0), "report.html: not the report of these figures"),
+        (lambda facts: facts["counts"].update(clean=0), "report: "),
+    ],
+)
+def test_verify_finds_what_a_manifest_was_made_to_say(
+    copied: Path, change: Callable[[Facts], None], fault: str
+) -> None:
+    facts = manifest(copied)
+    change(facts)
+    rewrite(copied / "manifest.json", json.dumps(facts).encode())
+    found = list(verify(Corpus(copied)))
+    assert any(said.startswith(fault) for said in found), found
+
+
+@pytest.mark.parametrize("key", ["reasons", "flow", "errors", "languages", "causes", "moves", "rollups", "changes"])
+def test_verify_finds_what_a_summary_was_made_to_say(copied: Path, key: str) -> None:
+    facts = json.loads((copied / "summary.json").read_text("utf-8"))
+    rewrite(copied / "summary.json", json.dumps(facts | {key: {"a": 1}}).encode())
+    mend_manifest(copied, "summary.json")
+    assert any(said.startswith(f"summary.json: its {key} are not") for said in verify(Corpus(copied)))
+
+
+def test_verify_finds_a_reason_that_the_audit_does_not_have(copied: Path) -> None:
+    path = next((copied / "audit").glob("a.jsonl*"))
+
+    def milder(row: Facts) -> Facts:
+        return row | {"reasons": [each | {"category": "A.2.i"} for each in row["reasons"] or ()]}
+
+    edit_table(path, milder)
+    mend_manifest(copied, f"audit/{path.name}")
+    assert any("other reasons in the audit than in the catalogue" in said for said in verify(Corpus(copied)))
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.zh.html", "sources.csv"])
+def test_verify_makes_reports_and_csv_again_unless_another_version_wrote_them(
+    copied: Path, cli: Cli, name: str
+) -> None:
+    rewrite(copied / name, (copied / name).read_bytes().replace(b"good.example", b"best.example"))
+    mend_manifest(copied, name)
+    code, said, _ = cli("verify", copied)
+    assert (code, said.startswith(f"{name}: not ")) == (1, True)
+    mend_manifest(copied, name, job=manifest(copied)["job"] | {"version": "0.0.1"})
+    code, said, _ = cli("verify", copied)
+    assert (code, "are not made again: winnow 0.0.1 wrote them" in said) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["sources.parquet", "blacklist.json", "summary.json", "moved.parquet", "purged.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", None])
+def test_verify_names_a_table_that_is_damaged_or_missing(
+    copied: Path, cli: Cli, name: str, content: bytes | None
+) -> None:
+    if content is None:
+        (copied / name).resolve().unlink()
+    else:
+        rewrite(copied / name, content)
+    code, said, _ = cli("verify", copied)
+    assert code == 1
+    assert f"{name}: {'missing' if content is None else 'content is not what the manifest says'}" in said
 
 
 def test_verify_finds_a_missing_file_a_foreign_one_and_other_counts(copied: Path, cli: Cli) -> None:

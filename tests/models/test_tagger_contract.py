@@ -5,6 +5,8 @@ A new tagger takes a line in ``SAMPLES``: how it is configured, texts on which i
 
 import dataclasses
 import hashlib
+import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -118,7 +120,15 @@ def sample_of_category(folder: Path) -> Sample:
     return Sample({"models": one}, texts, {"models": two, "unknown_language": "unscanned", "lowest_score": 0.25})
 
 
-SAMPLES: dict[str, Callable[[Path], Sample]] = {
+def own_samples() -> dict[str, Callable[[Path], Sample]]:
+    """Return the sample of somebody's own tagger, which is installed: ``WINNOW_TAGGER_SAMPLE=NAME=MODULE:FUNCTION``."""
+    name, _, where = os.environ.get("WINNOW_TAGGER_SAMPLE", "").partition("=")
+    module, _, function = where.partition(":")
+    return {name: lambda folder: Sample(*getattr(importlib.import_module(module), function)(folder))} if name else {}
+
+
+OWN = own_samples()
+SAMPLES: dict[str, Callable[[Path], Sample]] = OWN | {
     "blocked": sample_of_blocked,
     "category": sample_of_category,
     "fingerprint": sample_of_fingerprint,
@@ -128,7 +138,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(BUILT_IN))
+@pytest.fixture(scope="module", params=sorted(SAMPLES))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -152,7 +162,7 @@ def alone(tagger: Tagger, text: str) -> list[Finding]:
 
 
 def test_every_registered_tagger_has_a_sample() -> None:
-    assert sorted(SAMPLES) == sorted(BUILT_IN)
+    assert sorted(SAMPLES) == sorted({*BUILT_IN, *OWN})
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
