@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from models.causes import causes_of
+from models.fates import WITHDRAWN
 from models.findings import Finding
 from models.policy import Reason
 from models.purge import PURGE
@@ -28,7 +29,7 @@ class AuditSums:
         by_source: of each source, the records by door that were not simply kept.
         hashes: purged records by the SHA-256 of their text.
         withdrawn: entries that each withdrawal holds back.
-        reasons, flow, errors, causes: as in a receipt, see :class:`models.release_pass.Released`.
+        reasons, applied, flow, errors, causes: as in a receipt, see :class:`models.release_pass.Released`.
     """
 
     doors: Counter[str] = field(default_factory=Counter)
@@ -36,6 +37,7 @@ class AuditSums:
     hashes: Counter[str] = field(default_factory=Counter)
     withdrawn: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    applied: Counter[str] = field(default_factory=Counter)
     flow: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     causes: dict[str, int] = field(default_factory=dict)
@@ -81,6 +83,9 @@ def _add(sums: AuditSums, line: dict[str, Any]) -> None:
         pairs.add((PURGE, action))
     for pair in pairs:
         sums.reasons["\t".join(pair)] += records
+    applied = {(PURGE, action, "blocked")} if line.get("sha256") else {_applied(each) for each in reasons}
+    for rule in applied:
+        sums.applied["\t".join(rule)] += records
     if line["error"] or action == "keep":
         return
     if line.get("sha256"):
@@ -88,6 +93,11 @@ def _add(sums: AuditSums, line: dict[str, Any]) -> None:
     else:  # the strictest stands first
         decided = (reasons[0]["policy_rule"], reasons[0]["tagger"] or "") if reasons else ("", "")
     sums.flow["\t".join((action, *decided))] += records
+
+
+def _applied(reason: dict[str, Any]) -> tuple[str, str, str]:
+    rule = WITHDRAWN if reason["policy_rule"].startswith(REASON) else reason["policy_rule"]
+    return rule, reason["action"], reason["tagger"] or ""
 
 
 def _outcome(line: dict[str, Any]) -> Outcome:

@@ -138,7 +138,7 @@ def _verify_split(
             )
     if said.withdrawn != row.withdrawn:
         yield f"{row.split.name}: withdrawn by the audit {dict(said.withdrawn)}, by the catalogue {dict(row.withdrawn)}"
-    for name in ("reasons", "flow", "errors", "causes"):
+    for name in ("reasons", "applied", "flow", "errors", "causes"):
         if getattr(said, name) != getattr(row.release, name):
             yield f"{row.split.name}: other {name} in the audit than in the catalogue"
     if (out := here.total() - here["redacted"]) != row.entries:  # redacted ones are among the clean
@@ -152,14 +152,14 @@ def _by_receipt(row: Row) -> AuditSums:
     for sha256, _, count in made.purged:
         hashes[sha256] += count
     return AuditSums(
-        Counter(made.counts),
-        {},
-        hashes,
-        Counter(row.withdrawn),
-        Counter(made.reasons),
-        Counter(made.flow),
-        Counter(made.errors),
-        dict(made.causes),
+        doors=Counter(made.counts),
+        hashes=hashes,
+        withdrawn=Counter(row.withdrawn),
+        reasons=Counter(made.reasons),
+        applied=Counter(made.applied),
+        flow=Counter(made.flow),
+        errors=Counter(made.errors),
+        causes=dict(made.causes),
     )
 
 
