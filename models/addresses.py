@@ -149,14 +149,14 @@ def _parsed(url: str) -> Address | None:
     if wrapped := _WRAPPED.match(url):
         url = url[wrapped.end() :]
     url = _ALSO_WEB.sub("http://", url, count=1) if _ALSO_WEB.match(url) else url
-    is_guess = False
+    is_guess, written = False, ""
     if url.startswith("//"):
         url = f"http:{url}"
     elif not _has_scheme(url):
         # ``4711`` and ``2024/11`` are numbers, though browsers make addresses of them.
         if url[0] in "/\\?#." or _NUMBER.match(url):
             return None
-        is_guess = True
+        is_guess, written = True, re.split(r"[/?#\\]", url, maxsplit=1)[0]
         url = f"http://{url}"
     for _ in range(_ROUNDS):
         try:
@@ -168,10 +168,15 @@ def _parsed(url: str) -> Address | None:
             return None
         again = f"{parsed.protocol}{'//' if address.host else ''}{address.host}{address.rest}"
         if again == url:
-            # A host without a dot is one where somebody says so (``http://wiki/``); a word alone (``null``, ``N/A``) is none.
-            return None if is_guess and "." not in address.host and address.host[:1] != "[" else address
+            # A host without a dot is one where somebody says so (``http://wiki/``); a word or number alone (``null``, ``N/A``) is none.
+            return None if is_guess and not _has_dot(written) and address.host[:1] != "[" else address
         url = again
     return None
+
+
+def _has_dot(host: str) -> bool:
+    # As written: browsers make an address with dots of any number. The other dots are those of IDNA (RFC 3490, 3.1).
+    return any(dot in unquote(host) for dot in ".\u3002\uff0e\uff61")
 
 
 def _bare(url: str) -> str:

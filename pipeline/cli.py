@@ -1,5 +1,6 @@
 """The ``winnow`` command."""
 
+import functools
 import json
 import re
 import sys
@@ -142,7 +143,7 @@ def _run(
     from pipeline.launch import launch, prepare
     from pipeline.progress import Shown
     from pipeline.summary import show_notices, show_result
-    from transforms.logs import log_to_stderr
+    from transforms.logs import log_notice, log_to_stderr
     from transforms.pool import warm_up
 
     warm_up()
@@ -153,7 +154,7 @@ def _run(
         result = launch(run, to_publish=to_publish, say=out.print)
     show_result(out, run, result)
     if result.published is not None:
-        show_notices(Corpus(run.job.root))
+        show_notices(Corpus(run.job.root), functools.partial(log_notice, run.name) if log_json else None)
 
 
 def _submit(settings: Settings, sample: str | None, limit: int, name: str | None, dry_run: Path | None) -> None:

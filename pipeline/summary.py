@@ -1,6 +1,6 @@
 """What a run says at its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -57,12 +57,15 @@ def show_result(out: Console, run: Run, result: Result) -> None:
         out.print(f"nothing to do: release {published.number} is up to date", markup=False)
 
 
-def show_notices(corpus: Corpus) -> None:
-    """Print to standard error what the people of the current release must be told."""
+def show_notices(corpus: Corpus, log: Callable[[str], None] | None = None) -> None:
+    """Say what the people of the current release must be told, on standard error where no log takes it."""
     release = corpus.release()
     manifest = release.manifest
     for notice in (*manifest.get("notices", ()), *in_words(manifest), *_joined(release)):
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"notice: {notice}", markup=False)
+        if log is not None:
+            log(notice)
+        else:
+            Console(stderr=True, highlight=False, soft_wrap=True).print(f"notice: {notice}", markup=False)
 
 
 def _joined(release: Release) -> Iterator[str]:

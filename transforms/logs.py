@@ -34,6 +34,11 @@ def log_to_stderr() -> None:
     LOGGER.propagate = False
 
 
+def log_notice(run: str, notice: str) -> None:
+    """Log what the people of a release must be told."""
+    LOGGER.warning(json.dumps({"run": run, "event": "notice", "notice": notice}, ensure_ascii=False))
+
+
 def is_told_nothing() -> bool:
     """Tell whether nobody hears what this process logs: workers of Beam's external pool lack the log service that others have."""
     served = any(isinstance(each, FnApiLogRecordHandler) for each in logging.getLogger().handlers)

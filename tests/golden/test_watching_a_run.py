@@ -114,7 +114,9 @@ def test_logs_are_json_with_the_runs_name_and_no_text(everyday_corpus: Path, tmp
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert {line["run"] for line in lines} == {"logged"}
-    assert [line["event"] for line in lines[:1] + lines[-1:]] == ["started", "published"]
+    notices = [line for line in lines if line["event"] == "notice"]
+    assert ["one source here, (personal)" in line["notice"] for line in notices] == [True]
+    assert [line["event"] for line in lines[:1] + lines[-2:]] == ["started", "published", "notice"]
     by_event = {event: [line for line in lines if line["event"] == event] for event in ("tag", "release")}
     counts = Corpus(tmp_path / "out").manifest()["counts"]
     assert sum(line["records"] + line["dead"] for line in by_event["tag"]) == counts["read"]

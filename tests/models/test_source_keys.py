@@ -149,6 +149,7 @@ PIECES = st.sampled_from(
 @given(st.lists(st.lists(PIECES, max_size=8).map("".join), max_size=8), st.sampled_from([RULES, SHARED]))
 @example(['"x.example"/a', "(x.example)", "(x.example)/a", "4711?x", "N/A"], RULES)
 @example(["http:/x.example/", "x.example:80/", "user@x.example/a@b"], RULES)
+@example(["4711\ufeff", "4711\ufeff/a", "0x7f000001"], RULES)
 @settings(max_examples=500, deadline=None)
 def test_keys_made_together_are_those_of_each_url(urls: list[str], rules: SourceRules) -> None:
     expected = [web_key(canonical_url(url), rules) for url in urls]
