@@ -62,10 +62,10 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
         for row, (start, end) in enumerate(zip(starts, ends, strict=True), lines.row):
             try:
                 text, record = parse_line(data[start:end], encoding, columns, reading)
+                values.append((text, *[_one(record, path) for path in paths]))
                 # Hardly a record has any of these names, and this is done for each.
                 if not others.isdisjoint(record):
                     later[len(rows)] = _by_usual_names(record, usual)
-                values.append((text, *[_one(record, path) for path in paths]))
                 rows.append(row)
             except _NotARecord as error:
                 raw = data[start:end]
@@ -77,6 +77,12 @@ def parse_lines(lines: Lines, split: Split, reading: Reading) -> Parsed:
         for role in sorted({role for each in later.values() for role in each})
     }
     return _parsed(lines, np.array(rows, np.int64), arrays, dead, split, reading, more)
+
+
+def _filled(own: pa.Array, later: pa.Array) -> pa.Array:
+    """Return what stands at a path, and the other where that is nothing or blank."""
+    is_blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(own, "")), "")
+    return pc.if_else(pc.and_(is_blank, pc.is_valid(later)), later, own)
 
 
 @functools.cache
@@ -92,7 +98,7 @@ def _by_usual_names(record: dict[str, Any], usual: Mapping[str, str]) -> dict[st
     found: dict[str, str] = {}
     for name, role in usual.items():
         value = scalar(record.get(name))
-        if value is not None and role not in found:
+        if value is not None and value.strip() and role not in found:
             found[role] = value
     return found
 
@@ -319,14 +325,14 @@ def _parsed(
     """
     text, ids, sources, urls, *more = arrays
     if "url" in later:
-        urls = pc.coalesce(urls, later["url"])
+        urls = _filled(urls, later["url"])
     if ids.null_count:
         derived = [f"{split.shard.path}#{entries.positions[row - entries.row]}" for row in rows.tolist()]
         ids = pc.coalesce(ids, pa.array(derived, pa.string()))
     names = [name for name, _ in split.shard.columns.provenance]
     provenance = dict(zip(names, more, strict=False))
     provenance |= {
-        role: pc.coalesce(provenance[role], array) if role in provenance else array
+        role: _filled(provenance[role], array) if role in provenance else array
         for role, array in later.items()
         if role != "url"
     }

@@ -250,6 +250,7 @@ def test_what_speaks_against_a_record_is_read_wherever_in_its_shard_it_stands(fo
     rows[120] |= {"opt_out": True, "id": "late", "source": "late"}
     rows[121] |= {"uri": "https://blocked.example/x", "licence": "GPL-3.0-only"}
     rows[122] |= {"uri": "https://b.example/", "url": "https://a.example/", "opt_out": None, "optout": "yes"}
+    rows[123] |= {"license_uri": " ", "licence": "MIT", "url": "", "uri": "https://c.example/"}
     path = written(folder, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
     shard = plan(path, Reading(), split_size)
     found = list(documents(shard, Reading()))
@@ -265,6 +266,7 @@ def test_what_speaks_against_a_record_is_read_wherever_in_its_shard_it_stands(fo
         "120": {"opt_out": "true"},
         "121": {"url": "https://blocked.example/x", "licence": "GPL-3.0-only"},
         "122": {"url": "https://a.example/", "opt_out": "yes"},
+        "123": {"url": "https://c.example/", "licence": "MIT"},
     }
     # Ids and sources stay: withdrawals and reviews may name them, and a shard names its sources in one way.
     assert {source for each in found for source in each.source.to_pylist()} == {"shard"}
