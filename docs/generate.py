@@ -342,6 +342,10 @@ _MANIFEST = (
         "overrides that the release went by: `source`, `state`, `entry` of the ledger, `reviewer`, `until`",
     ),
     (
+        "form",
+        "digest of the code and words that made the reports and notices: `verify` makes them again only where these are the same",
+    ),
+    (
         "false_blacklistings",
         "of `sources` with enough verdicts, how many one look is expected to blacklist falsely, `at_most`; null by the literal reading, where nobody knows",
     ),

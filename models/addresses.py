@@ -53,7 +53,8 @@ _WRAPPED = re.compile(r"(?:[a-z][a-z0-9+-]*:[/\\\s]*+)+(?=https?:[/\\])", re.IGN
 # Written so that nobody clicks on them, and by readers of feeds.
 _ALSO_WEB = re.compile(r"(?:hxxps?|feed)://", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
-_NUMBER = re.compile(r"[0-9]+(?:[/?#\\]|$)")
+# Browsers read ``10.1000/182`` and ``1.5`` as addresses of digits; only four parts are plainly one.
+_NUMBER = re.compile(r"(?!(?:[0-9]+\.){3}[0-9]+\.?(?:[/?#\\]|$))[0-9.]+(?:[/?#\\]|$)")
 _NO_HOSTS = frozenset(["http", "https"])
 """Hosts that are a scheme in the wrong place: ``https://https//x.example``."""
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*+\]")
@@ -153,7 +154,7 @@ def _parsed(url: str) -> Address | None:
     if url.startswith("//"):
         url = f"http:{url}"
     elif not _has_scheme(url):
-        # ``4711`` and ``2024/11`` are numbers, though browsers make addresses of them.
+        # ``4711`` and ``2024/11`` are numbers too.
         if url[0] in "/\\?#." or _NUMBER.match(url):
             return None
         is_guess, written = True, re.split(r"[/?#\\]", url, maxsplit=1)[0]

@@ -36,7 +36,7 @@ from models.tag_pass import LayerRef
 from models.tally import COUNTS
 from models.verdicts import DOORS
 
-FORMAT = 4
+FORMAT = 5
 
 AVERAGE, MOST = 256, 1024
 """Splits of a segment, about and at most; a shard is never divided, so one of more splits makes a longer segment."""
@@ -568,8 +568,8 @@ def _row(columns: Mapping[str, list[Any]], row: int, split: Split, sources: tupl
         orjson.loads(facts["flow"]),
         orjson.loads(facts["works"]),
         orjson.loads(facts["causes"]),
-        body.get("fates", {}),
-        body.get("applied", {}),
+        body["fates"],
+        body["applied"],
     )
     return Row(
         split,

@@ -114,12 +114,12 @@ def calibrated(
 
 
 def _lowest_for(name: str, margins: Margins, most_flagged: Fraction) -> float:
-    # Records that the model passes over are never flagged: counted, they would let more of the others be.
+    # Records that the model passes over, or knows no word of, are never flagged: counted, they would let more of the others be.
     known = margins[margins > -np.inf]
     if not len(known):
         raise UsageError(
-            f"benign {name}: the model looks at none of its {len(margins):,} records, so no threshold can be chosen on them; give text in "
-            "the model's languages"
+            f"benign {name}: the model looks at none of its {len(margins):,} records, or knows no word of them, so no threshold can be chosen on "
+            "them; give text in the model's languages, of the kind that it will see"
         )
     return lowest_threshold(known, most_flagged)
 

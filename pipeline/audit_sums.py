@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from models.causes import causes_of
-from models.fates import WITHDRAWN
+from models.fates import applied_of, fates_of
 from models.findings import Finding
 from models.policy import Reason
 from models.purge import PURGE
@@ -17,7 +17,7 @@ from models.verdicts import CLEAN, Outcome
 from models.withdrawals import REASON
 
 _WANTED = ("door", "records", "source", "action", "error", "sha256")
-_REASON = ("policy_rule", "action", "tagger", "rule", "category")
+_REASON = ("policy_rule", "action", "tagger", "rule", "category", "start", "end", "view")
 
 
 @dataclass
@@ -29,7 +29,7 @@ class AuditSums:
         by_source: of each source, the records by door that were not simply kept.
         hashes: purged records by the SHA-256 of their text.
         withdrawn: entries that each withdrawal holds back.
-        reasons, applied, flow, errors, causes: as in a receipt, see :class:`models.release_pass.Released`.
+        reasons, flow, errors, causes, fates, applied: as in a receipt, see :class:`models.release_pass.Released`.
     """
 
     doors: Counter[str] = field(default_factory=Counter)
@@ -37,10 +37,11 @@ class AuditSums:
     hashes: Counter[str] = field(default_factory=Counter)
     withdrawn: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    applied: Counter[str] = field(default_factory=Counter)
     flow: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     causes: dict[str, int] = field(default_factory=dict)
+    fates: dict[str, int] = field(default_factory=dict)
+    applied: dict[str, int] = field(default_factory=dict)
 
 
 def read_audit(path: Path) -> AuditSums:
@@ -58,7 +59,7 @@ def read_audit(path: Path) -> AuditSums:
         if line["reasons"] or line["error"] or line["action"] != "keep":
             outcomes.append(_outcome(line))
             _add(sums, line)
-    sums.causes = causes_of(outcomes)
+    sums.causes, sums.fates, sums.applied = causes_of(outcomes), fates_of(outcomes), applied_of(outcomes)
     return sums
 
 
@@ -83,9 +84,6 @@ def _add(sums: AuditSums, line: dict[str, Any]) -> None:
         pairs.add((PURGE, action))
     for pair in pairs:
         sums.reasons["\t".join(pair)] += records
-    applied = {(PURGE, action, "blocked")} if line.get("sha256") else {_applied(each) for each in reasons}
-    for rule in applied:
-        sums.applied["\t".join(rule)] += records
     if line["error"] or action == "keep":
         return
     if line.get("sha256"):
@@ -95,19 +93,18 @@ def _add(sums: AuditSums, line: dict[str, Any]) -> None:
     sums.flow["\t".join((action, *decided))] += records
 
 
-def _applied(reason: dict[str, Any]) -> tuple[str, str, str]:
-    rule = WITHDRAWN if reason["policy_rule"].startswith(REASON) else reason["policy_rule"]
-    return rule, reason["action"], reason["tagger"] or ""
-
-
 def _outcome(line: dict[str, Any]) -> Outcome:
-    """Return a row as the outcome that it was written from, as far as causes go by it: not by the door."""
+    """Return a row as the outcome that it was written from, as far as causes and fates go by it: not by the door."""
     reasons = [
         Reason(
             each["policy_rule"],
             each["action"],
-            None if each["tagger"] is None else Finding(0, each["tagger"], each["category"], each["rule"], 0.0),
+            None
+            if each["tagger"] is None
+            else Finding(
+                0, each["tagger"], each["category"], each["rule"], 0.0, each["start"], each["end"], each["view"]
+            ),
         )
         for each in line["reasons"] or ()
     ]
-    return Outcome(CLEAN, line["action"], reasons, error=line["error"] or "")
+    return Outcome(CLEAN, line["action"], reasons, error=line["error"] or "", purge=PURGE if line.get("sha256") else "")

@@ -491,6 +491,7 @@ def verify(
 ) -> None:
     """Derive every count and state of a release again from its files."""
     from pipeline.corpus import Corpus, why_purged
+    from pipeline.report import form
     from pipeline.verify import verify as verify_release
     from pipeline.verify import verify_waiting
     from pipeline.verify_figures import is_other_version
@@ -511,6 +512,8 @@ def verify(
         manifest = found_release.manifest
         for path, stone in found_release.purged.items():
             out.print(f"{path}: purged by {why_purged(stone)}", markup=False)
+        if not is_other_version(manifest) and manifest["form"] != form():
+            out.print("its notices and reports are not made again: other code or words made them", markup=False)
         if is_other_version(manifest):
             made_by = manifest["job"]["version"]
             out.print(

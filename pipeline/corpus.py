@@ -20,7 +20,7 @@ from pipeline.releases import Releases, Staged, open_releases
 from transforms.base import Base
 from transforms.workspace import open_store
 
-MANIFEST_FORMAT = 5
+MANIFEST_FORMAT = 6
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from pipeline.figures import Figures, gather
 from pipeline.presence import check_present
 from pipeline.releases import Staged, gone
 from pipeline.removals import in_manifest, moves_of
-from pipeline.report import PAGES, render_report
+from pipeline.report import PAGES, form, render_report
 from pipeline.report_reading import false_blacklistings
 from pipeline.report_rollups import rollups_of
 from pipeline.report_words import Words
@@ -178,6 +178,7 @@ def laid_out(corpus: Corpus, outcome: Outcome, started: str) -> Iterator[LaidOut
         "overridden": overridden(corpus, described),
         "false_blacklistings": false_blacklistings(sources, described["policy"]),
         "removals": in_manifest(figures, reading),
+        "form": form(),
         "catalogue": outcome.catalogue,
         "job": described,
         "inputs": [

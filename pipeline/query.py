@@ -134,6 +134,8 @@ def _why_unknown(
     the release does not say whether its indexes have it; the index does.
     """
     job = release.manifest["job"]
+    if indexes and target.kind != "work":
+        raise UsageError("--index says which works there are; it goes with --work alone")
     digests = {digest for files in job["artefacts"].values() for digest in files.values()}
     for folder in indexes:
         if set(files_of(folder).values()) - digests:
@@ -194,15 +196,16 @@ def said(answer: Answer) -> Iterator[str]:
     doors = answer.doors
     kept = doors.get("clean", 0)
     counts = ", ".join(f"{count:,} {door}" for door, count in doors.items())
+    purged = f"{answer.purged:,} records are purged, of which only the hash is known (--record sha256:HEX)"
     if answer.unknown:
-        yield f"cannot be told of release {answer.release}: found nowhere, but {answer.unknown}"
+        yield f"cannot be told of release {answer.release}: found nowhere, but {answer.unknown}" + (
+            f"; and {purged}" if answer.purged else ""
+        )
     elif kept:
         yield f"used in release {answer.release}: {counts}"
     elif not answer.uses and not answer.withdrawals:
         yield f"not used: never seen in release {answer.release}" + (
-            f", as far as can be told: {answer.purged:,} records are purged, of which only the hash is known (--record sha256:HEX)"
-            if answer.purged
-            else ""
+            f", as far as can be told: {purged}" if answer.purged else ""
         )
     else:
         yield f"not used in release {answer.release}" + (f": {counts}" if counts else ": no record")

@@ -1,5 +1,7 @@
 """The report of a release: one page of HTML that stands alone, holds nobody's text, and can be printed; in English and Chinese."""
 
+import functools
+import hashlib
 import importlib.resources
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from models.causes import TERM
+from models.digest import digest_of
 from models.errors import ConservationError
 from models.sources import BLACKLISTED, HOLD
 from pipeline.figures import Figures
@@ -36,6 +39,9 @@ from pipeline.report_words import Words, rule_names
 PAGES = {"en": "report.html", "zh": "report.zh.html"}
 """The page of each language in a release."""
 
+_FORM = (("pipeline", "report"), ("models", "reading_words"), ("models", "taxonomy"))
+"""Packages, and how the names of the files begin that make the pages: code, words and style."""
+
 _SHOWN = 20
 _DOORS = (("clean", "clean"), ("quarantined", "quarantine"), ("dropped", "dropped"), ("dead", "dead"))
 """Doors as counts name them, and as the style sheet does."""
@@ -43,6 +49,18 @@ _GLOSSARY = (
     *("clean", "redacted", "quarantined", "dropped", "dead", "distinct", "unlawful"),
     *("kind", "blacklisted", "hold", "normal", "shard", "release"),
 )
+
+
+@functools.cache
+def form() -> str:
+    """Return the digest of what makes the pages of the same figures: with another one they may be worded in another way."""
+    files = {
+        f"{package}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest()
+        for package, name in _FORM
+        for file in importlib.resources.files(package).iterdir()
+        if file.name.startswith(name) and file.is_file()
+    }
+    return digest_of(files)
 
 
 def render_report(manifest: Mapping[str, Any], sources: pa.Table, figures: Figures, language: str = "en") -> str:

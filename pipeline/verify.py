@@ -138,7 +138,7 @@ def _verify_split(
             )
     if said.withdrawn != row.withdrawn:
         yield f"{row.split.name}: withdrawn by the audit {dict(said.withdrawn)}, by the catalogue {dict(row.withdrawn)}"
-    for name in ("reasons", "applied", "flow", "errors", "causes"):
+    for name in ("reasons", "flow", "errors", "causes", "fates", "applied"):
         if getattr(said, name) != getattr(row.release, name):
             yield f"{row.split.name}: other {name} in the audit than in the catalogue"
     if (out := here.total() - here["redacted"]) != row.entries:  # redacted ones are among the clean
@@ -156,10 +156,11 @@ def _by_receipt(row: Row) -> AuditSums:
         hashes=hashes,
         withdrawn=Counter(row.withdrawn),
         reasons=Counter(made.reasons),
-        applied=Counter(made.applied),
         flow=Counter(made.flow),
         errors=Counter(made.errors),
         causes=dict(made.causes),
+        fates=dict(made.fates),
+        applied=dict(made.applied),
     )
 
 

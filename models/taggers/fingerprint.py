@@ -83,6 +83,7 @@ class Fingerprint:
 
     def registered(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
         """See :class:`models.matched_works.Registering`."""
+        self.load()  # a process may have another state of the index from an earlier job
         wanted = pa.array(list(ids), pa.string())
         found: dict[str, dict[str, str]] = {}
         for index in self._indexes():
