@@ -24,6 +24,9 @@ LONGEST = 1 << 16
 LONGEST_HOST = 253
 """Characters of a host, as of names in DNS (RFC 1035, 2.3.4)."""
 
+DOTS = ".\u3002\uff0e\uff61"
+"""What hosts may have between labels (UTS 46)."""
+
 _WEB = ("http:", "https:")
 PLAIN_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 """Hosts that are canonical as they stand, but for Punycode, which needs checking, and addresses of digits."""
@@ -176,8 +179,8 @@ def _parsed(url: str) -> Address | None:
 
 
 def _has_dot(host: str) -> bool:
-    # As written: browsers make an address with dots of any number. The other dots are those of IDNA (RFC 3490, 3.1).
-    return any(dot in unquote(host) for dot in ".\u3002\uff0e\uff61")
+    # As written: browsers make an address with dots of any number.
+    return any(dot in unquote(host) for dot in DOTS)
 
 
 def _bare(url: str) -> str:

@@ -93,8 +93,9 @@ def read_registry(artefact: Artefact) -> list[Entry]:
     mistakes: list[str] = []
     periods: dict[str, list[tuple[Entry, str]]] = {}
     for name in sorted(artefact.files):
-        there = 0
-        for there, (place, row) in enumerate(_rows(artefact.folder / name), 1):  # noqa: B007 - counted
+        is_empty = True
+        for place, row in _rows(artefact.folder / name):
+            is_empty = False
             try:
                 entry = _entry(row)
                 _check_overlap(entry, periods.setdefault(entry.key, []), place)
@@ -103,7 +104,7 @@ def read_registry(artefact: Artefact) -> list[Entry]:
                 mistakes += [f"{place}: {line}" for line in str(error).splitlines()]
                 if len(mistakes) >= _MOST_MISTAKES:
                     raise UsageError("\n".join(mistakes[:_MOST_MISTAKES])) from None
-        if not there:
+        if is_empty:
             mistakes.append(
                 f"{artefact.folder / name}: holds no source; enter one, or take the file out of the registry"
             )

@@ -39,7 +39,7 @@ from pipeline.report_words import Words, rule_names
 PAGES = {"en": "report.html", "zh": "report.zh.html"}
 """The page of each language in a release."""
 
-_FORM = (("pipeline", "report"), ("models", "reading_words"), ("models", "taxonomy"))
+_FORM = (("pipeline", "report"), ("pipeline", "purged"), ("models", "reading_words"), ("models", "taxonomy"))
 """Packages, and how the names of the files begin that make the pages: code, words and style."""
 
 _SHOWN = 20

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from models.addresses import Address, canonical_url, prefixes_of, suffixes_of
+from models.addresses import DOTS, Address, canonical_url, prefixes_of, suffixes_of
 from models.artefact import Artefact, read_artefact
 from models.blocklist import Blocklist, key_of, read_blocklist
 from models.digest import digest_of
@@ -149,8 +149,6 @@ def _ask_addresses(lists: Blocklist, documents: Documents, asked: _Asked) -> lis
 
 
 _BEGINS_AS_URL = re.compile(r"\W*h(?:tt|xx)ps?:", re.IGNORECASE)
-_DOTS = ".\u3002\uff0e\uff61"
-"""What hosts may have between labels (UTS 46)."""
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -158,5 +156,5 @@ def _of_source(source: str) -> Address | None:
     """Return the address of a source that is a URL or looks like a host, with or without port and path; other sources are names."""
     first = re.split(r"[/\\?#]", source.strip().lstrip("/"), maxsplit=1)[0]
     is_place = "://" in source or _BEGINS_AS_URL.match(source) or first[:1] == "["
-    is_place = is_place or any(dot in first.strip(_DOTS) for dot in _DOTS)
+    is_place = is_place or any(dot in first.strip(DOTS) for dot in DOTS)
     return canonical_url(source) if is_place else None
